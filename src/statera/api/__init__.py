@@ -1,0 +1,1 @@
+"""The REST face of the load balancer API: one file per resource."""

@@ -1,0 +1,1 @@
+"""The `statera` command and one main per process: the only place that wires adapters."""

@@ -1,0 +1,1 @@
+"""The embedded small cloud: identity and network services, and their adapters to the edges."""

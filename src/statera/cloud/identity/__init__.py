@@ -1,0 +1,1 @@
+"""Embedded Keystone v3: projects, users, roles, tokens, catalogue."""

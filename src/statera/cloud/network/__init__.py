@@ -1,0 +1,1 @@
+"""Embedded Network API v2.0: networks, subnets, ports."""

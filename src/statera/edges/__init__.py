@@ -1,0 +1,1 @@
+"""Protocols, with adapters, of everything that is somebody else's."""

@@ -1,0 +1,1 @@
+"""Where amphorae run: the Protocol and its adapters."""

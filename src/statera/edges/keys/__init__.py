@@ -1,0 +1,1 @@
+"""Where certificates live: the Protocol and its adapters."""

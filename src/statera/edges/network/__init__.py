@@ -1,0 +1,1 @@
+"""Where ports and addresses come from: the Protocol and its adapters."""

@@ -1,0 +1,1 @@
+"""Where agents dial in: sends documents, stores what agents report."""

@@ -1,0 +1,1 @@
+"""What a load balancer is: resources, protocol matrices, statuses, rules.  Pure."""

@@ -1,0 +1,1 @@
+"""Desired state + observation -> steps.  Pure: time is an argument, outside effects are steps."""

@@ -1,0 +1,1 @@
+"""A spec document -> the text of an engine (haproxy.cfg, nftables rules).  Pure."""

@@ -1,0 +1,1 @@
+"""Tables, transactions, queries, migrations and the work queue: the only SQL of the core."""

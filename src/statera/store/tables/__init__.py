@@ -1,0 +1,1 @@
+"""Tables of the core, one module per concern."""
