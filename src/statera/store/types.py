@@ -19,7 +19,7 @@ Moment = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 Document = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 Text = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_nopad_bin",
