@@ -97,10 +97,13 @@ class Uuid:
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """A whole number within bounds; numeric strings, floats (truncated) and booleans are taken."""
+    """A whole number within bounds; numeric strings, floats (truncated) and booleans are taken.
 
-    least: int | None = None
-    most: int | None = None
+    Without bounds of its own it is what every database and every engine can hold.
+    """
+
+    least: int = -(2**31)
+    most: int = 2**31 - 1
 
     def parse(self, name: str, value: object) -> int:
         """Return the number."""
@@ -110,22 +113,17 @@ class Integer:
             number = int(value)
         except (ValueError, OverflowError):
             raise UnparsableError(f"invalid literal for int() with base 10: '{value}'") from None
-        if self.least is not None and number < self.least:
+        if number < self.least:
             limit = f"Value should be greater or equal to {self.least}"
             raise InvalidInput.attribute(name, value, limit)
-        if self.most is not None and number > self.most:
+        if number > self.most:
             limit = f"Value should be lower or equal to {self.most}"
             raise InvalidInput.attribute(name, value, limit)
         return number
 
     def schema(self) -> Schema:
         """Return the JSON Schema."""
-        schema: Schema = {"type": "integer"}
-        if self.least is not None:
-            schema["minimum"] = self.least
-        if self.most is not None:
-            schema["maximum"] = self.most
-        return schema
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
 
 
 TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})

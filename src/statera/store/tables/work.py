@@ -1,7 +1,7 @@
 """The work queue: one row per load balancer, as long-lived as it (design §5).
 
-`due_at` null: nothing to do.  A wish sets `due_at` and raises `nudges`; a worker that finishes clears
-`due_at` only if fence and nudges are still those that it claimed.
+`due_at` null: nothing to do.  A wish sets `due_at` and raises `nudges`; a worker that finishes
+clears `due_at` only if fence and nudges are still those that it claimed.
 """
 
 from __future__ import annotations
