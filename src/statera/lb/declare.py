@@ -86,6 +86,7 @@ class Attr:
     (None: as `create`).  `reset`: what null restores where that differs from the default.
     `stored`: a column of the table has its name.  `shown`: replies carry it.
     `blank`: null is shown as an empty string; `null_when_empty`: an empty list as null.
+    `omitted`: null is not shown at all.
     `filtered`: usable as a list filter and sort key.
     """
 
@@ -103,6 +104,7 @@ class Attr:
     shown: bool = True
     blank: bool = False
     null_when_empty: bool = False
+    omitted: bool = False
     filtered: bool = True
 
     def accepted(self, *, tree: bool) -> Accept:
@@ -223,6 +225,9 @@ def reply_of(declared: type[Any], row: Mapping[str, Any]) -> dict[str, Any]:
     for name in shape.null_when_empty:
         if not reply[name]:
             reply[name] = None
+    for name in shape.omitted:
+        if reply[name] is None:
+            del reply[name]
     if "project_id" in reply:
         reply["tenant_id"] = reply["project_id"]
     return reply
@@ -233,6 +238,7 @@ class _Shape:
     shown: tuple[str, ...]
     blank: tuple[str, ...]
     null_when_empty: tuple[str, ...]
+    omitted: tuple[str, ...]
 
 
 @once
@@ -242,4 +248,5 @@ def _shape(declared: type[Any]) -> _Shape:
         tuple(shown),
         tuple(name for name, attr in shown.items() if attr.blank),
         tuple(name for name, attr in shown.items() if attr.null_when_empty),
+        tuple(name for name, attr in shown.items() if attr.omitted),
     )

@@ -161,7 +161,7 @@ class Pool(Resource, frozen=True, kw_only=True):
     updated_at: Annotated[str | None, shared.UPDATED_AT] = None
     healthmonitor: Annotated[Any, TREE_MONITOR] = None
     healthmonitor_id: Annotated[
-        str | None, related(IDENTITY, "Its health monitor, if it has one", tree=NO)
+        str | None, related(IDENTITY, "Its health monitor, if it has one", tree=NO, omitted=True)
     ] = None
     members: Annotated[list[Any], TREE_MEMBERS] = []
     tags: Annotated[list[str], shared.TAGS] = []
