@@ -20,7 +20,6 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-
 from tests.installation import eventually, run
 
 KINDS = ("sqlite", "postgresql", "mariadb")
@@ -55,7 +54,7 @@ class _Server:
                 raise AssertionError((self.directory / "log").read_text()[-2000:])
             try:
                 with engine.connect() as connection:
-                    return connection.scalar(sa.text("select 1")) == 1
+                    return bool(connection.scalar(sa.text("select 1")) == 1)
             except sa.exc.OperationalError:
                 return False
 
