@@ -16,7 +16,7 @@ test: check ## everything that CI runs: `make check`, then every other suite
 	tools/run-suites
 
 check: .venv/.dev ## style, types, floors and unit tests, in under a minute
-	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/lint-imports
+	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/lint-imports --no-logo
 	$(BIN)/mypy src tests tools $(wildcard bench/*.py) && $(BIN)/pytest -q -n 2 tests/unit
 
 fmt: .venv/.dev ## format the code and mend what can be mended by itself
