@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+
 from tests.installation import eventually, run
 
 KINDS = ("sqlite", "postgresql", "mariadb")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from openstackclient import shell
+
 from tests.installation import Installation, installation
 
 Openstack = Callable[..., Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.clients.conftest import Openstack
 from tests.installation import Installation
 

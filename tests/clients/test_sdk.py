@@ -7,6 +7,7 @@ from typing import Any
 
 import openstack
 import pytest
+
 from tests.installation import Installation
 
 pytestmark = pytest.mark.xdist_group("clients")

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from tests.installation import Backend, Installation, eventually, installation
 from tests.trees import http_tree
 

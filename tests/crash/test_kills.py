@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from tests.crash.conftest import Balanced, answers
 from tests.installation import Installation, eventually, installation, run
 from tests.traffic import load
