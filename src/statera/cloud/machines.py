@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -45,7 +47,7 @@ class MachinesCompute:
         """Do nothing: the room is free as soon as the amphora's row says so."""
 
 
-def _emptiest(amphora_id: str) -> sa.Select[tuple[str]]:
+def _emptiest(amphora_id: str) -> sa.Select[Any]:
     load = (
         sa.select(sa.func.count())
         .where(
