@@ -188,6 +188,18 @@ def test_wrong_ports(
     assert everything(database) == before
 
 
+def test_deep_values(member: Call, database: Database) -> None:
+    """Nesting of any depth is a 400, be it the decoder or the reader of a value that notices."""
+    before = everything(database)
+    for depth in (50, *range(900, 1010), 1200):
+        for opening, closing in (("[", "]"), ('{"a":', "}")):
+            value = opening * depth + "1" + closing * depth
+            raw = f'{{"network": {{"name": {value}}}}}'.encode()
+            check_refused(member("POST", "/networks", raw), 400)
+    check_refused(member("POST", "/networks", b'{"network": {"mtu": %s}}' % (b"9" * 9999)), 400)
+    assert everything(database) == before
+
+
 def test_security_groups_do_not_exist(member: Call, network_id: str) -> None:
     """A port takes no security group, for there are none."""
     groups = {"port": {"network_id": network_id, "security_groups": ["x"]}}

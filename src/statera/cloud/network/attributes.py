@@ -100,6 +100,10 @@ class Shape:
             raise errors.HTTPBadRequest(
                 f"Invalid input for {attribute.name}. Reason: {error}"
             ) from None
+        except RecursionError:  # deep enough to be read, too deep to be shown
+            raise errors.HTTPBadRequest(
+                f"Invalid input for {attribute.name}. Reason: it is nested too deeply."
+            ) from None
 
     def _check_admin(
         self, attribute: Attribute, found: Values, method: str, caller: Caller
