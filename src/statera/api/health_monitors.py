@@ -107,7 +107,7 @@ class HealthMonitorItem(misuse.Item):
         def work(connection: Connection) -> None:
             held, row = self._desk.hold_to_change(connection, caller_of(req), object_id, "delete")
             wish = begin(connection, held)
-            doom(connection, wish, health_monitor, health_monitor.c.id == object_id)
+            doom(connection, wish, health_monitor, "id", [object_id])
             stamp_pool(connection, wish, row["pool_id"])
 
         self._context.write(work)

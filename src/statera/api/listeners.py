@@ -119,7 +119,7 @@ class ListenerItem(misuse.Item):
 
         def work(connection: Connection) -> None:
             held, _ = self._desk.hold_to_change(connection, caller_of(req), object_id, "delete")
-            doom(connection, begin(connection, held), listener, listener.c.id == object_id)
+            doom(connection, begin(connection, held), listener, "id", [object_id])
 
         self._context.write(work)
         resp.status = falcon.HTTP_204
@@ -177,8 +177,7 @@ def listener_row(values: Values) -> dict[str, Any]:
 
 def refuse_pool(connection: Connection, held: Held, protocol: str, pool_id: str) -> None:
     """Raise for a default pool of another load balancer, a misfit, or one being deleted."""
-    mine = sa.and_(pool.c.id == pool_id, pool.c.load_balancer_id == held.id)
-    found = connection.execute(sa.select(pool.c.protocol, pool.c.live).where(mine)).first()
+    found = connection.execute(_POOL, {"wanted": pool_id, "root": held.id}).first()
     if found is None:
         raise NotFound.resource(POOL_TITLE, pool_id)
     rules.listener_fits_pool(protocol, found.protocol)
@@ -197,6 +196,13 @@ def refuse_cidrs(connection: Connection, held: Held, values: Values) -> None:
 
 
 def _ports(connection: Connection, held: Held) -> list[tuple[str, int]]:
-    living = sa.and_(listener.c.load_balancer_id == held.id, listener.c.live == 1)
-    statement = sa.select(listener.c.protocol, listener.c.protocol_port).where(living)
-    return [(protocol, port) for protocol, port in connection.execute(statement)]
+    found = connection.execute(_PORTS, {"root": held.id})
+    return [(protocol, port) for protocol, port in found]
+
+
+_PORTS = sa.select(listener.c.protocol, listener.c.protocol_port).where(
+    listener.c.load_balancer_id == sa.bindparam("root"), listener.c.live == 1
+)
+_POOL = sa.select(pool.c.protocol, pool.c.live).where(
+    pool.c.id == sa.bindparam("wanted"), pool.c.load_balancer_id == sa.bindparam("root")
+)

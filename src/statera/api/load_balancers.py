@@ -91,7 +91,7 @@ class LoadBalancerItem(misuse.Item):
             if held.status(self._context.ceiling) != ERROR:
                 self._refuse_doomed(held)
             wish = begin(connection, held)
-            doom(connection, wish, load_balancer, load_balancer.c.id == object_id)
+            doom(connection, wish, load_balancer, "id", [object_id])
 
         self._context.write(work)
         resp.status = falcon.HTTP_204

@@ -25,5 +25,9 @@ def member_row(values: Values, pool_id: str, operating_status: str) -> dict[str,
 
 def has_monitor(connection: Connection, pool_id: str) -> bool:
     """Say whether the pool has a living health monitor."""
-    living = sa.and_(health_monitor.c.pool_id == pool_id, health_monitor.c.live == 1)
-    return connection.execute(sa.select(health_monitor.c.id).where(living)).first() is not None
+    return connection.execute(_MONITOR, {"in_pool": pool_id}).first() is not None
+
+
+_MONITOR = sa.select(health_monitor.c.id).where(
+    health_monitor.c.pool_id == sa.bindparam("in_pool"), health_monitor.c.live == 1
+)

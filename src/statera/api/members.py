@@ -137,7 +137,7 @@ class MemberItem(misuse.Item):
             if row["provisioning_status"] != ERROR:
                 refuse_doomed(self._desk.info.title, row)
             wish = begin(connection, held)
-            doom(connection, wish, member, member.c.id == object_id)
+            doom(connection, wish, member, "id", [object_id])
             stamp_pool(connection, wish, pool_id)
 
         self._context.write(work)
@@ -160,7 +160,14 @@ class MemberItem(misuse.Item):
 
 def _refuse_duplicate(connection: Connection, pool_id: str, values: Values) -> None:
     key = rules_member.key_of(values)
-    same = sa.and_(member.c.address == key[0], member.c.protocol_port == key[1])
-    living = sa.and_(member.c.pool_id == pool_id, member.c.live == 1)
-    if connection.execute(sa.select(member.c.id).where(living, same)).first() is not None:
+    same = {"in_pool": pool_id, "address": key[0], "port": key[1]}
+    if connection.execute(_SAME, same).first() is not None:
         raise rules_member.duplicate(key)
+
+
+_SAME = sa.select(member.c.id).where(
+    member.c.pool_id == sa.bindparam("in_pool"),
+    member.c.address == sa.bindparam("address"),
+    member.c.protocol_port == sa.bindparam("port"),
+    member.c.live == 1,
+)

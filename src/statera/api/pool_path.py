@@ -17,6 +17,8 @@ from statera.store.queries import POOLS, Row
 from statera.store.tables.objects import pool
 from statera.store.writes import Held, Wish, hold, parent, stamp, stamp_pool_users
 
+_LIVE = sa.select(pool.c.live).where(pool.c.id == sa.bindparam("wanted"))
+
 
 def missing_pool(pool_id: str, *, routed: bool) -> NotFound:
     """Return the error for an unknown pool."""
@@ -51,7 +53,7 @@ def hold_pool(connection: Connection, pool_id: str, *, routed: bool = True) -> H
 
 def refuse_doomed_pool(connection: Connection, held: Held, pool_id: str) -> None:
     """Raise `Conflict` if the pool, or its load balancer, is being deleted."""
-    live = connection.execute(sa.select(pool.c.live).where(pool.c.id == pool_id)).scalar()
+    live = connection.execute(_LIVE, {"wanted": pool_id}).scalar()
     if live is None and not held.doomed:
         raise immutable(POOL_TITLE, pool_id)
     refuse_doomed_root(held)
@@ -59,5 +61,5 @@ def refuse_doomed_pool(connection: Connection, held: Held, pool_id: str) -> None
 
 def stamp_pool(connection: Connection, wish: Wish, pool_id: str) -> None:
     """Stamp a pool of which something changes, and the listeners that use it."""
-    stamp(connection, wish, pool, pool.c.id == pool_id)
+    stamp(connection, wish, pool, "id", [pool_id])
     stamp_pool_users(connection, wish, pool_id)

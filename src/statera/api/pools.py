@@ -30,11 +30,11 @@ from statera.store.writes import (
     Held,
     begin,
     change,
+    detach_pool,
     doom,
     insert,
     parent,
     stamp_pool_users,
-    stamped,
 )
 
 LISTENER_TITLE = "Listener"
@@ -129,12 +129,10 @@ class PoolItem(misuse.Item):
         def work(connection: Connection) -> None:
             held, _ = self._desk.hold_to_change(connection, caller_of(req), pool_id, "delete")
             wish = begin(connection, held)
-            doom(connection, wish, pool, pool.c.id == pool_id)
+            doom(connection, wish, pool, "id", [pool_id])
             for child in (member, health_monitor):
-                doom(connection, wish, child, child.c.pool_id == pool_id, child.c.live == 1)
-            users = sa.update(listener).where(listener.c.default_pool_id == pool_id)
-            lost = {"default_pool_id": None, "changed": wish.generation}
-            connection.execute(users.values({**stamped(wish, listener), **lost}))
+                doom(connection, wish, child, "pool_id", [pool_id])
+            detach_pool(connection, wish, pool_id)
 
         self._context.write(work)
         resp.status = falcon.HTTP_204

@@ -6,7 +6,7 @@ work due, and commits.  All of it happens in one transaction that the caller ope
     held = hold(connection, load_balancer_id)
     wish = begin(connection, held)
     change(connection, wish, listener, listener_id, values)
-    stamp(connection, wish, pool, pool.c.id == pool_id)
+    stamp(connection, wish, pool, "id", [pool_id])
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -146,7 +147,7 @@ def insert(
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
         values = [{**{n: row[n] for n in columns if n in row}, **always} for row in part]
-        connection.execute(table.insert(), values)
+        connection.execute(_inserted(table), values)
     insert_tags(connection, {row["id"]: row.get("tags", ()) for row in rows})
 
 
@@ -154,25 +155,22 @@ def insert_tags(connection: Connection, tags: Mapping[str, Iterable[str]]) -> No
     """Give objects (by id) their tags."""
     rows = [{"object_id": key, "value": word} for key, words in tags.items() for word in words]
     if rows:
-        connection.execute(tag.insert(), rows)
-
-
-def stamped(wish: Wish, table: sa.Table) -> dict[str, Any]:
-    """Return the values of an UPDATE that makes rows wait for a wish."""
-    return {
-        "generation": wish.generation,
-        "pending_since": sa.func.coalesce(table.c.pending_since, wish.at),
-        "updated_at": wish.moment,
-    }
+        connection.execute(_inserted(tag), rows)
 
 
 def stamp(
-    connection: Connection, wish: Wish, table: sa.Table, *where: sa.ColumnElement[bool]
+    connection: Connection, wish: Wish, table: sa.Table, column: str, values: Sequence[str]
 ) -> None:
-    """Make living rows wait for a wish that is not about their own attributes."""
-    connection.execute(
-        sa.update(table).where(table.c.live == 1, *where).values(stamped(wish, table))
-    )
+    """Make living rows, by the values of a column, wait for a wish that is not about their own
+    attributes."""
+    _for_each_chunk(connection, _stamped(table, column, ()), wish, values)
+
+
+def doom(
+    connection: Connection, wish: Wish, table: sa.Table, column: str, values: Sequence[str]
+) -> None:
+    """Delete objects: they are shown, and count for no rule, until that is in force."""
+    _for_each_chunk(connection, _stamped(table, column, ("live",)), wish, values, new_live=None)
 
 
 def change(
@@ -183,24 +181,64 @@ def change(
     values: Mapping[str, Any],
 ) -> None:
     """Change attributes of an object (`tags` among them replace the old ones)."""
-    own = {name: value for name, value in values.items() if name in table.c}
-    statement = sa.update(table).where(table.c.id == object_id)
-    connection.execute(
-        statement.values({**own, **stamped(wish, table), "changed": wish.generation})
-    )
+    own = {"changed": wish.generation} | {n: v for n, v in values.items() if n in table.c}
+    statement = _stamped(table, "id", tuple(own))
+    new = {f"new_{name}": value for name, value in own.items()}
+    _for_each_chunk(connection, statement, wish, [object_id], **new)
     if "tags" in values:
         connection.execute(sa.delete(tag).where(tag.c.object_id == object_id))
         insert_tags(connection, {object_id: values["tags"]})
 
 
-def doom(
-    connection: Connection, wish: Wish, table: sa.Table, *where: sa.ColumnElement[bool]
-) -> None:
-    """Delete objects: they are shown, and count for no rule, until that is in force."""
-    values = {**stamped(wish, table), "live": None}
-    connection.execute(sa.update(table).where(*where).values(values))
-
-
 def stamp_pool_users(connection: Connection, wish: Wish, pool_id: str) -> None:
     """Stamp the listeners that use a pool (`spec/api-behaviour` §1.3)."""
-    stamp(connection, wish, listener, listener.c.default_pool_id == pool_id)
+    stamp(connection, wish, listener, "default_pool_id", [pool_id])
+
+
+def detach_pool(connection: Connection, wish: Wish, pool_id: str) -> None:
+    """Take a pool that is being deleted away from the listeners that use it."""
+    statement = _stamped(listener, "default_pool_id", ("default_pool_id", "changed"))
+    new = {"new_default_pool_id": None, "new_changed": wish.generation}
+    _for_each_chunk(connection, statement, wish, [pool_id], **new)
+
+
+@cache
+def _inserted(table: sa.Table) -> sa.Insert:
+    return table.insert()
+
+
+@cache
+def _stamped(table: sa.Table, column: str, names: tuple[str, ...]) -> sa.Update:
+    """Return the UPDATE that makes rows wait for a wish, and sets the columns `names`.
+
+    Built once for each form: building costs more than running it.
+    """
+    c = table.c
+    wanted: sa.BindParameter[Any] = sa.bindparam("wanted", expanding=True)
+    where: list[sa.ColumnElement[bool]] = [c[column].in_(wanted)]
+    if not names:
+        where.append(c.live == 1)
+    pending = sa.bindparam("in_pending_since", type_=sa.Double)
+    return (
+        sa.update(table)
+        .where(*where)
+        .values(
+            generation=sa.bindparam("in_generation"),
+            pending_since=sa.func.coalesce(c.pending_since, pending),
+            updated_at=sa.bindparam("in_updated_at"),
+            **{name: sa.bindparam(f"new_{name}", type_=c[name].type) for name in names},
+        )
+    )
+
+
+def _for_each_chunk(
+    connection: Connection, statement: sa.Update, wish: Wish, values: Sequence[str], **new: Any
+) -> None:
+    always = {
+        "in_generation": wish.generation,
+        "in_pending_since": wish.at,
+        "in_updated_at": wish.moment,
+    }
+    for start in range(0, len(values), CHUNK):
+        wanted = {"wanted": values[start : start + CHUNK]}
+        connection.execute(statement, {**wanted, **always, **new})

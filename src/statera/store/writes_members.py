@@ -51,10 +51,8 @@ def existing(connection: Connection, pool_id: str) -> Existing:
 
 def apply(connection: Connection, wish: Wish, batch: Batch) -> None:
     """Make the rows what the batch says."""
-    for ids in _chunks(batch.gone):
-        doom(connection, wish, member, member.c.id.in_(ids))
-    for ids in _chunks(batch.named):
-        stamp(connection, wish, member, member.c.id.in_(ids))
+    doom(connection, wish, member, "id", batch.gone)
+    stamp(connection, wish, member, "id", batch.named)
     if batch.changed:
         connection.execute(_CHANGE, [_values(wish, *item) for item in batch.changed.items()])
     for ids in _chunks(list(batch.tags)):
