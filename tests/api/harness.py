@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import falcon
@@ -17,6 +20,7 @@ import statera.store.tables.placement
 import statera.store.tables.work
 from statera.api.app import create_app
 from statera.api.context import ApiContext
+from statera.api.settings import ApiSettings
 from statera.edges.network.protocol import (
     AddressInUse,
     FixedIp,
@@ -27,6 +31,8 @@ from statera.edges.network.protocol import (
 )
 from statera.lb.caller import Caller
 from statera.lb.errors import Conflict, Retryable, Unauthorized
+from statera.service.wake import Wakes
+from statera.store.database import Database
 from statera.store.schema import metadata
 
 NET, OTHER_NET = "11111111-1111-4111-8111-111111111111", "12121212-1212-4212-8212-121212121212"
@@ -159,7 +165,7 @@ class Api:
         **options: Any,
     ) -> Result:  # fmt: skip
         """Send one request; a body that is no bytes is encoded."""
-        headers = {"X-Auth-Token": as_, **options.pop("headers", {})} if as_ else {}
+        headers = {**({"X-Auth-Token": as_} if as_ else {}), **options.pop("headers", {})}
         if body is not None:
             headers.setdefault("Content-Type", "application/json")
             options["body"] = body if isinstance(body, bytes) else msgspec.json.encode(body)
@@ -224,3 +230,14 @@ class Api:
 
 
 _ROOT = statera.store.tables.objects.load_balancer
+
+
+@contextmanager
+def running_api(empty: Path, directory: Path, settings: ApiSettings) -> Iterator[Api]:
+    """Run the API below a directory, over a copy of an empty database."""
+    shutil.copy(empty, directory / "api.db")
+    database = Database(f"sqlite:///{directory / 'api.db'}", durable=False)
+    networks, wakes = MemoryNetworks(), Wakes(directory / "run")
+    context = ApiContext(database, MemoryIdentity(), networks, NoKeys(), wakes, settings)
+    yield Api(context, networks)
+    database.close()

@@ -15,6 +15,9 @@ from statera.lb.kinds import TRUE
 from statera.lb.reading import NONE
 
 JSON = "application/json"
+NO_JSON = "Request is not in valid JSON format"
+DEEPEST = 32
+"""Levels of nesting that a body may have; the deepest meaningful one has nine."""
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -41,11 +44,22 @@ def body(req: falcon.Request, argument: str) -> Any:
     if not data:
         raise InvalidInput(f'Missing argument: "{argument}"')
     try:
-        return msgspec.json.decode(data)
+        decoded = msgspec.json.decode(data)
     except UnicodeDecodeError:
         raise InvalidInput("", routed=True) from None
     except (msgspec.MsgspecError, RecursionError, ValueError):
-        raise InvalidInput("Request is not in valid JSON format") from None
+        raise InvalidInput(NO_JSON) from None
+    if data.count(b"[") + data.count(b"{") > DEEPEST and _deeper_than(decoded, DEEPEST):
+        raise InvalidInput(NO_JSON)
+    return decoded
+
+
+def _deeper_than(value: object, levels: int) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return False
+    return levels == 0 or any(_deeper_than(item, levels - 1) for item in value)
 
 
 def refuse_arguments(req: falcon.Request, known: Set[str] = NONE) -> None:
