@@ -140,6 +140,12 @@ class MemoryNetworks:
         if port is not None and not port.owned:
             self.ports[port_id] = replace(port, device_id="")
 
+    def release_device(self, device_id: str) -> None:
+        """Release every port of a device."""
+        for port in list(self.ports.values()):
+            if port.device_id == device_id:
+                self.release_port(port.id, device_id)
+
 
 class NoKeys:
     """A key manager without keys."""

@@ -22,6 +22,7 @@ BODY = {"loadbalancer": {"vip_subnet_id": SUBNET}}
         "/v2.0/loadbalancers",
         "/v2.0/lbaas/loadbalancers/",
         "//v2.0//lbaas//loadbalancers",
+        "/v2.0/lbaas/loadbalancers//",
     ],
 )
 def test_every_spelling_of_a_path_is_the_same_collection(api: Api, path: str) -> None:

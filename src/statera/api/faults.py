@@ -8,6 +8,7 @@ large.
 from __future__ import annotations
 
 import logging
+import math
 from http import HTTPStatus
 
 import falcon
@@ -88,7 +89,7 @@ class Faults:
     ) -> None:
         """Answer that something outside failed and may work in a moment."""
         LOG.warning("api.retryable path=%s error=%s", req.path, error)
-        resp.set_header("Retry-After", str(int(error.delay or 1)))
+        resp.set_header("Retry-After", str(math.ceil(error.delay or 1)))
         fault(resp, 503, str(error))
 
     def identity_silent(

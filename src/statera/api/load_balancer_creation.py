@@ -17,7 +17,7 @@ from statera.api.desk import Desk, new_id
 from statera.api.tree import planted, tree_reply
 from statera.api.vip import Resolver, Vip
 from statera.edges.network.protocol import AddressInUse, Port, PortRequest
-from statera.lb import rules_listener, rules_provider, rules_tree
+from statera.lb import rules_listener, rules_pool, rules_provider, rules_tree
 from statera.lb.caller import Caller
 from statera.lb.errors import Conflict, InvalidInput, Retryable, UserError
 from statera.lb.reading import Values
@@ -71,6 +71,8 @@ class Creation:
         rules_tree.check(tree, self._context.deployment)
         for listener in tree.listeners:
             self._context.refuse_unreadable(rules_listener.references(listener), caller)
+        for pool in tree.pools:
+            self._context.refuse_unreadable(rules_pool.references(pool), caller)
         for pool in tree.pools:
             rules_provider.pool(provider, pool)
         for listener in tree.listeners:
@@ -127,9 +129,9 @@ class Creation:
             self._leave(load_balancer_id)
             raise
         except Exception as error:
-            # what the network service did is not known: the ordinary deletion finds out
+            # What the network service did, or is still doing, is not known: the reservation stays,
+            # and the ordinary deletion cleans up when it ends.
             LOG.warning("api.vip_unknown load_balancer=%s error=%s", load_balancer_id, error)
-            self._context.write(lambda c: writes_creation.abandon(c, load_balancer_id))
             raise
 
     def _leave(self, load_balancer_id: str) -> None:

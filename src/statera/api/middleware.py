@@ -31,7 +31,7 @@ class Gate:
         """Refuse what no resource should see; find out who is calling."""
         resp.set_header(REQUEST_ID, f"req-{uuid.uuid4()}")
         if "//" in req.path:
-            req.path = _SLASHES.sub("/", req.path)
+            req.path = _SLASHES.sub("/", req.path).rstrip("/") or "/"
         if (req.content_length or 0) > self._longest_body:
             raise BodyTooLarge
         req.context.longest_body = self._longest_body

@@ -120,11 +120,3 @@ def refuse(connection: Connection, load_balancer_id: str) -> None:
     removed = connection.execute(sa.delete(load_balancer).where(mine, c.deleted_at.is_(None)))
     if removed.rowcount:
         connection.execute(sa.delete(work).where(work.c.load_balancer_id == load_balancer_id))
-
-
-def abandon(connection: Connection, load_balancer_id: str) -> None:
-    """Have a reservation cleaned up at once: what was made outside for it is not known."""
-    c = load_balancer.c
-    mine = sa.and_(c.id == load_balancer_id, c.live.is_(None), c.reserved_until.is_not(None))
-    connection.execute(sa.update(load_balancer).where(mine).values(reserved_until=now()))
-    nudge(connection, load_balancer_id)
