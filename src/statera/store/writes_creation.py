@@ -42,9 +42,41 @@ class Tree:
     health_monitors: Sequence[Mapping[str, Any]] = field(default=())
 
 
+_c = load_balancer.c
+_NOW = sa.select(now())
+_RESERVE = load_balancer.insert()
+_WORK = work.insert()
+_STANDING = (
+    sa.select(_c.project_id, _c.generation, now())
+    .where(
+        _c.id == sa.bindparam("wanted"),
+        _c.deleted_at.is_(None),
+        _c.live.is_(None),
+        _c.reserved_until > now(),
+    )
+    .with_for_update()
+)
+_VIP = ("vip_port_id", "vip_network_id", "vip_address", "vip_qos_policy_id")
+_CONFIRM = (
+    sa.update(load_balancer)
+    .where(_c.id == sa.bindparam("wanted"))
+    .values(
+        {name: sa.bindparam("next") for name in ("generation", "changed", "born")}
+        | {name: sa.bindparam(f"new_{name}") for name in _VIP}
+        | {"pending_since": sa.bindparam("at"), "live": 1, "reserved_until": None}
+    )
+)
+_MINE = sa.and_(
+    _c.id == sa.bindparam("wanted"),
+    _c.live.is_(None),
+    _c.reserved_until.is_not(None),
+    _c.deleted_at.is_(None),
+)
+
+
 def reserve(connection: Connection, row: Mapping[str, Any]) -> None:
     """Store a load balancer that is not yet one; `row` holds its own columns, `id` included."""
-    at: float = connection.execute(sa.select(now())).scalar_one()
+    at: float = connection.execute(_NOW).scalar_one()
     row = {
         **{name: row[name] for name in _COLUMNS if name in row},
         "created_at": moment_of(at),
@@ -56,44 +88,27 @@ def reserve(connection: Connection, row: Mapping[str, Any]) -> None:
         "live": None,
         "reserved_until": at + RESERVATION,
     }
-    connection.execute(load_balancer.insert(), row)
+    connection.execute(_RESERVE, row)
     due = {"load_balancer_id": row["id"], "due_at": at + RESERVATION, "nudges": 1}
-    connection.execute(work.insert(), {**due, "attempts": 0, "fence": 0})
+    connection.execute(_WORK, {**due, "attempts": 0, "fence": 0})
 
 
 def confirm(
-    connection: Connection,
-    load_balancer_id: str,
-    row: Mapping[str, Any],
-    tree: Tree,
+    connection: Connection, load_balancer_id: str, row: Mapping[str, Any], tree: Tree
 ) -> bool:
     """Make a reservation a load balancer, with its VIP and its tree.
 
     `row` holds the VIP's columns, `tags` and `additional_vips`.  Return False if the reservation
     does not stand any more: then nothing is changed.
     """
-    c = load_balancer.c
-    found = connection.execute(
-        sa.select(c.project_id, c.generation, now())
-        .where(
-            c.id == load_balancer_id,
-            c.deleted_at.is_(None),
-            c.live.is_(None),
-            c.reserved_until > now(),
-        )
-        .with_for_update()
-    ).first()
+    found = connection.execute(_STANDING, {"wanted": load_balancer_id}).first()
     if found is None:
         return False
     project_id, generation, at = found
     wish = Wish(load_balancer_id, project_id, generation + 1, at, moment_of(at))
-    numbers = dict.fromkeys(("generation", "changed", "born"), wish.generation)
-    own = {name: value for name, value in row.items() if name in c}
-    connection.execute(
-        sa.update(load_balancer)
-        .where(c.id == load_balancer_id)
-        .values(**own, **numbers, pending_since=at, live=1, reserved_until=None)
-    )
+    own = {f"new_{name}": row[name] for name in _VIP}
+    numbers = {"wanted": load_balancer_id, "next": wish.generation, "at": at}
+    connection.execute(_CONFIRM, {**numbers, **own})
     _plant(connection, wish, row, tree)
     nudge(connection, load_balancer_id)
     return True
@@ -115,8 +130,6 @@ def _plant(connection: Connection, wish: Wish, row: Mapping[str, Any], tree: Tre
 
 def refuse(connection: Connection, load_balancer_id: str) -> None:
     """Remove a reservation for which nothing was made outside."""
-    c = load_balancer.c
-    mine = sa.and_(c.id == load_balancer_id, c.live.is_(None), c.reserved_until.is_not(None))
-    removed = connection.execute(sa.delete(load_balancer).where(mine, c.deleted_at.is_(None)))
-    if removed.rowcount:
+    wanted = {"wanted": load_balancer_id}
+    if connection.execute(sa.delete(load_balancer).where(_MINE), wanted).rowcount:
         connection.execute(sa.delete(work).where(work.c.load_balancer_id == load_balancer_id))
