@@ -26,7 +26,7 @@ from statera.agent.engine import Engine, EngineState, MakeEngine
 from statera.agent.links import plug, prepare, unplug
 from statera.agent.names import Names
 from statera.agent.outcome import failure_of
-from statera.agent.space import Space, processes
+from statera.agent.namespace import Namespace, processes
 from statera.spec.document import AmphoraSpec
 from statera.spec.report import AmphoraReport, Counters, Fault
 
@@ -66,7 +66,7 @@ class Amphora:
         self._known = False
         self._retired = False
         self._settled = False
-        self._space = Space(around.names.namespace(record.id))
+        self._space = Namespace(around.names.namespace(record.id))
         self._engine: Engine | None = None
         self._announcing: asyncio.Task[None] | None = None
         self._convergence = Convergence(self._attempt, around.pace)

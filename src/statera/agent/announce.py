@@ -15,7 +15,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from statera.agent.space import Space
+from statera.agent.namespace import Namespace
 
 _ETHERNET_BROADCAST = b"\xff" * 6
 _ALL_NODES = ipaddress.IPv6Address("ff02::1")
@@ -36,7 +36,7 @@ class Announcement:
     addresses: tuple[IPAddress, ...]
 
 
-async def announce(space: Space, announcements: Sequence[Announcement]) -> None:
+async def announce(space: Namespace, announcements: Sequence[Announcement]) -> None:
     """Send each announcement three times; a link that went away meanwhile is no error."""
     with contextlib.ExitStack() as stack:
         ready: list[tuple[socket.socket, list[bytes]]] = []

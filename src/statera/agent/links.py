@@ -18,7 +18,7 @@ from statera.agent.addresses import converge_addresses, converge_routes
 from statera.agent.announce import Announcement
 from statera.agent.kernel import alias_of, find, kind_of, write_sysctl
 from statera.agent.names import Names
-from statera.agent.space import Space
+from statera.agent.namespace import Namespace
 from statera.lb.errors import Final, Retryable
 from statera.spec.document import AmphoraSpec, Interface, Route
 
@@ -45,7 +45,7 @@ _SYSCTLS = {
 }
 
 
-def prepare(space: Space, amphora_id: str) -> None:
+def prepare(space: Namespace, amphora_id: str) -> None:
     """Make the namespace and its own settings; nothing happens where they are right.
 
     Raises `Final` if the name is taken by another amphora.
@@ -54,7 +54,7 @@ def prepare(space: Space, amphora_id: str) -> None:
     space.call(lambda: _prepare_inside(space.name, amphora_id))
 
 
-def plug(names: Names, space: Space, spec: AmphoraSpec) -> list[Announcement]:
+def plug(names: Names, space: Namespace, spec: AmphoraSpec) -> list[Announcement]:
     """Give the amphora exactly the interfaces of `spec`; return what neighbours should be told.
 
     Raises `Retryable` while a network of it is not on this machine.
@@ -68,7 +68,7 @@ def plug(names: Names, space: Space, spec: AmphoraSpec) -> list[Announcement]:
     return space.call(lambda: _converge_inside(names, spec))
 
 
-def unplug(space: Space) -> None:
+def unplug(space: Namespace) -> None:
     """Remove every link of the amphora, both ends, so that none outlives the namespace."""
     if space.exists():
         space.call(_remove_inside)
@@ -109,7 +109,7 @@ def _remove_inside() -> None:
 
 
 def _ensure_outside(
-    ip: IPRoute, names: Names, space: Space, interface: Interface, *, inside: bool
+    ip: IPRoute, names: Names, space: Namespace, interface: Interface, *, inside: bool
 ) -> None:
     """Make the machine's end right, and the pair if its other end is not in the namespace."""
     bridge = find(ip, names.bridge(interface.network_id))
@@ -131,7 +131,7 @@ def _ensure_outside(
     _set(ip, end, wished)
 
 
-def _make_pair(ip: IPRoute, space: Space, interface: Interface, name: str) -> None:
+def _make_pair(ip: IPRoute, space: Namespace, interface: Interface, name: str) -> None:
     descriptor = space.descriptor()
     try:
         # The inside end keeps the unique first name until it is known which interface it becomes.

@@ -22,7 +22,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from statera.agent.daemon import AgentSettings, locked
 from statera.agent.links import unplug
 from statera.agent.names import Names
-from statera.agent.space import Space, named, processes
+from statera.agent.namespace import Namespace, named, processes
 from statera.lb.errors import Retryable
 
 LOG = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def _remove(settings: AgentSettings) -> None:
     with contextlib.ExitStack() as stack:
         if settings.state_dir.is_dir():
             stack.enter_context(locked(settings.state_dir))
-        spaces = [Space(name) for name in named() if names.is_namespace(name)]
+        spaces = [Namespace(name) for name in named() if names.is_namespace(name)]
         _end_processes(spaces, settings.state_dir / "amphorae")
         for space in spaces:
             unplug(space)
@@ -55,7 +55,7 @@ def _remove(settings: AgentSettings) -> None:
     LOG.info("removal.done installation=%s namespaces=%d", settings.installation, len(spaces))
 
 
-def _end_processes(spaces: list[Space], engines: Path) -> None:
+def _end_processes(spaces: list[Namespace], engines: Path) -> None:
     """End what runs in our namespaces, and engines whose namespace somebody removed."""
     inodes = {inode for space in spaces if (inode := space.inode()) is not None}
 
