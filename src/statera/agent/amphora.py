@@ -25,8 +25,8 @@ from statera.agent.disk import AmphoraRecord, Disk, InForce
 from statera.agent.engine import Engine, EngineState, MakeEngine
 from statera.agent.links import plug, prepare, unplug
 from statera.agent.names import Names
-from statera.agent.outcome import failure_of
 from statera.agent.namespace import Namespace, processes
+from statera.agent.outcome import failure_of
 from statera.spec.document import AmphoraSpec
 from statera.spec.report import AmphoraReport, Counters, Fault
 
@@ -64,6 +64,7 @@ class Amphora:
         self._faults: tuple[Fault, ...] = ()
         self._state: EngineState | None = None
         self._known = False
+        self._begun = False
         self._retired = False
         self._settled = False
         self._space = Namespace(around.names.namespace(record.id))
@@ -98,18 +99,14 @@ class Amphora:
         else:
             self._around.changed(self.id)
 
-    def waits_for(self, network_id: str) -> bool:
-        """Return whether the amphora is not right yet and has a port in that network."""
+    def network_ready(self, network_id: str, *, new: bool) -> None:
+        """Look again if a network was waited for, or is a new bridge without our ports."""
         spec = self._wanted.spec
-        return (
-            not self._settled
-            and spec is not None
-            and any(interface.network_id == network_id for interface in spec.interfaces)
+        concerned = spec is not None and any(
+            interface.network_id == network_id for interface in spec.interfaces
         )
-
-    def wake(self) -> None:
-        """Look now."""
-        self._convergence.wake()
+        if concerned and self._begun and (new or not self._settled):
+            self._convergence.wake()
 
     async def run(self) -> None:
         """Converge until cancelled."""
@@ -160,6 +157,7 @@ class Amphora:
         if self._retired and record == self._kept:
             return True
         async with self._around.slots:
+            self._begun = True
             self._settled = False
             try:
                 async with asyncio.timeout(self._around.patience):
@@ -227,7 +225,8 @@ class Amphora:
         return engine
 
     async def _retire(self) -> None:
-        there = self._space.exists()
+        directory = self._around.disk.engine_directory(self.id)
+        there = self._space.exists() or directory.exists()
         if self._engine is not None or there:
             engine = self._engine or await self._adopted()
             await engine.stop()

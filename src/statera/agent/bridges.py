@@ -28,16 +28,18 @@ _SYSCTLS = {
 }
 
 
-def converge_bridge(names: Names, spec: NetworkSpec) -> None:
-    """Make the bridge of a network what `spec` wishes.
+def converge_bridge(names: Names, spec: NetworkSpec) -> bool:
+    """Make the bridge of a network what `spec` wishes; return whether it is a new one.
 
     Raises `Retryable` when a subnet overlaps a range that the machine itself uses: it may go away.
     """
     name = names.bridge(spec.network_id)
     with IPRoute() as ip:
         _refuse_overlaps(spec, occupied(ip, names.is_bridge))
+        new = find(ip, name) is None
         index = _ensure(ip, names, name, spec)
         converge_addresses(ip, index, _gateways(spec))
+    return new
 
 
 def remove_bridge(names: Names, network_id: str) -> None:

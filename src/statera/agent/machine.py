@@ -25,6 +25,8 @@ from statera.spec.report import AmphoraReport, NetworkReport
 
 LOG = logging.getLogger(__name__)
 
+_NETWORK_PATIENCE = 5.0
+"""Seconds."""
 _BUSY_SHARE = 4
 """Looking at the engines takes at most one part in five of the time."""
 
@@ -68,6 +70,7 @@ class Machine:
         disk = self._around.disk
         for network_record in await asyncio.to_thread(disk.networks):
             self._add_network(network_record).restored()
+        await self._first_look()
         for record in await asyncio.to_thread(disk.amphorae):
             self._add_amphora(record).restored()
         LOG.info(
@@ -190,10 +193,17 @@ class Machine:
         self._start(network.run())
         return network
 
-    def _network_ready(self, network_id: str) -> None:
+    async def _first_look(self) -> None:
+        """Wait until each network was tried once; what is slow then has its amphorae wait."""
+        looks = [asyncio.create_task(each.looked.wait()) for each in self._networks.values()]
+        if looks:
+            _, late = await asyncio.wait(looks, timeout=_NETWORK_PATIENCE)
+            for task in late:
+                task.cancel()
+
+    def _network_ready(self, network_id: str, new: bool) -> None:
         for amphora in self._amphorae.values():
-            if amphora.waits_for(network_id):
-                amphora.wake()
+            amphora.network_ready(network_id, new=new)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -20,7 +20,7 @@ class Network:
     """One network of this machine, or the tombstone of one."""
 
     def __init__(
-        self, around: Surroundings, record: NetworkRecord, ready: Callable[[str], None]
+        self, around: Surroundings, record: NetworkRecord, ready: Callable[[str, bool], None]
     ) -> None:
         self.id = record.id
         self._ready = ready
@@ -29,7 +29,8 @@ class Network:
         self._kept: NetworkRecord | None = None
         self._in_force: NetworkRecord | None = None
         self._fault: str | None = None
-        self._known = False
+        self.looked = asyncio.Event()
+        """Set once the first attempt was made, whatever came of it."""
         self._convergence = Convergence(self._attempt, around.pace)
 
     @property
@@ -60,7 +61,7 @@ class Network:
 
     def report(self) -> NetworkReport | None:
         """Return what is true; None as long as it was not looked at."""
-        if not self._known:
+        if not self.looked.is_set():
             return None
         last = self._in_force
         return NetworkReport(
@@ -79,21 +80,22 @@ class Network:
                 if record is not self._kept:
                     await asyncio.to_thread(self._around.disk.keep, record)
                     self._kept = record
-                await asyncio.to_thread(self._make_true, record)
+                new = await asyncio.to_thread(self._make_true, record)
                 if self._in_force != record:
                     LOG.info("network.applied network=%s revision=%d", self.id, record.revision)
                 self._in_force, self._fault = record, None
-                self._ready(self.id)
+                self._ready(self.id, new)
             except Exception as error:
                 failure = failure_of(error, LOG, "network.failed", self.id)
                 self._fault = failure.text
                 again = not failure.final
-        self._known = True
+        self.looked.set()
         self._around.changed(self.id)
         return not again
 
-    def _make_true(self, record: NetworkRecord) -> None:
+    def _make_true(self, record: NetworkRecord) -> bool:
+        """Return whether there is a new bridge, to which everything must be plugged again."""
         if record.spec is None:
             remove_bridge(self._around.names, record.id)
-        else:
-            converge_bridge(self._around.names, record.spec)
+            return False
+        return converge_bridge(self._around.names, record.spec)

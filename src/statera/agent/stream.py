@@ -29,7 +29,7 @@ LOG = logging.getLogger(__name__)
 Dial = Callable[[], AbstractAsyncContextManager[ClientConnection]]
 
 _LARGEST_FRAME = 64 * 2**20
-_REPORTS_PER_FRAME = 200
+_REPORTS_PER_FRAME = 50
 _WELCOME_PATIENCE = 10.0
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from statera.agent.daemon import AgentSettings
 from statera.agent.names import Names
-from statera.agent.removal import remove_everything
 from statera.agent.namespace import Namespace, processes
+from statera.agent.removal import remove_everything
 from statera.spec import wire
 from statera.spec.document import (
     Address,
@@ -36,7 +36,7 @@ from tests.dataplane.agent.gateway import Gateway
 from tests.dataplane.agent.waiting import wait_for
 
 RUN_AGENT = Path(__file__).with_name("run_agent.py")
-BACKEND = Path(__file__).with_name("backend.py")
+BACKEND = Path(__file__).parents[2] / "backend.py"
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -51,7 +51,7 @@ def get(host: str, port: int = 80, timeout: float = 2.0) -> str:
     try:
         connection.request("GET", "/", headers={"Connection": "close"})
         response = connection.getresponse()
-        body = response.read().decode()
+        body = response.read().decode().strip()
     finally:
         connection.close()
     if response.status != 200:
@@ -231,7 +231,17 @@ class Installation:
         address = f"{self.net}.{201 + number}"
         shell("ip", "-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
         server = subprocess.Popen(
-            ["ip", "netns", "exec", name, sys.executable, str(BACKEND), address, f"backend{number}"]
+            [
+                "ip",
+                "netns",
+                "exec",
+                name,
+                sys.executable,
+                str(BACKEND),
+                f"backend{number}",
+                address,
+                "8080",
+            ]
         )
         self._backends.append((server, name))
         wait_for(lambda: _connects(address), f"the backend {address}")
