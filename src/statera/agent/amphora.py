@@ -15,13 +15,12 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
 from statera.agent.announce import Announcement, announce
 from statera.agent.convergence import Convergence, Pace
-from statera.agent.disk import AmphoraRecord, Disk, InForce
+from statera.agent.disk import AmphoraRecord, Disk
 from statera.agent.engine import Engine, EngineState, MakeEngine
 from statera.agent.links import plug, prepare, unplug
 from statera.agent.names import Names
@@ -31,8 +30,6 @@ from statera.spec.document import AmphoraSpec
 from statera.spec.report import AmphoraReport, Counters, Fault
 
 LOG = logging.getLogger(__name__)
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True)
@@ -60,32 +57,23 @@ class Amphora:
         self._wanted = record
         self._kept: AmphoraRecord | None = None
         self._in_force: AmphoraSpec | None = None
-        self._place: str | None = None
         self._faults: tuple[Fault, ...] = ()
         self._state: EngineState | None = None
         self._known = False
         self._begun = False
-        self._retired = False
+        self._grave: AmphoraRecord | None = None
         self._settled = False
         self._space = Namespace(around.names.namespace(record.id))
         self._engine: Engine | None = None
         self._announcing: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._news = False
         self._convergence = Convergence(self._attempt, around.pace)
-
-    @property
-    def wanted(self) -> AmphoraRecord:
-        """The newest document or retirement that was handed in."""
-        return self._wanted
 
     @property
     def kept(self) -> AmphoraRecord | None:
         """What is on disk; None before the first was written."""
         return self._kept
-
-    @property
-    def retired(self) -> bool:
-        """Whether nothing of it is left on the machine."""
-        return self._retired
 
     def restored(self) -> None:
         """Say that the record came from disk."""
@@ -116,12 +104,11 @@ class Amphora:
         """Return what is true; None as long as it was not looked at."""
         if not self._known:
             return None
-        if self._retired:
-            last = self._wanted
+        if self._grave is not None:
             return AmphoraReport(
                 amphora_id=self.id,
-                epoch=last.epoch,
-                revision=last.revision,
+                epoch=self._grave.epoch,
+                revision=self._grave.revision,
                 generation=0,
                 retired=True,
             )
@@ -139,7 +126,7 @@ class Amphora:
 
     async def observe(self) -> None:
         """Look at the engine, and report what is new; counters alone are no news."""
-        if self._engine is None or self._in_force is None or self._retired:
+        if self._engine is None or self._in_force is None:
             return
         before = self._state
         try:
@@ -149,12 +136,10 @@ class Amphora:
             return
         if _gist(before) != _gist(self._state):
             self._around.changed(self.id)
-        if self._settled and _is_silent(self._in_force, self._state):
-            self._convergence.wake()
 
     async def _attempt(self) -> bool:
         record = self._wanted
-        if self._retired and record == self._kept:
+        if self._grave is record:
             return True
         async with self._around.slots:
             self._begun = True
@@ -183,14 +168,14 @@ class Amphora:
     async def _make_true(self, record: AmphoraRecord) -> tuple[Fault, ...]:
         if record.spec is None:
             await self._retire()
+            self._grave = record
             return ()
-        self._retired = False
+        self._grave = None
         return await self._apply(record.spec)
 
     async def _apply(self, spec: AmphoraSpec) -> tuple[Fault, ...]:
         began = time.monotonic()
-        await asyncio.to_thread(prepare, self._space, self.id)
-        engine = await self._adopted()
+        engine = await self._adopted(new=await asyncio.to_thread(self._prepare))
         news = await asyncio.to_thread(plug, self._around.names, self._space, spec)
         if news:
             self._announce(news)
@@ -205,36 +190,42 @@ class Amphora:
                 time.monotonic() - began,
             )
             self._in_force = spec
-            note = InForce(place=self._place or "", spec=spec)
-            await asyncio.to_thread(self._around.disk.note_in_force, note)
+            await asyncio.to_thread(self._around.disk.note_in_force, spec)
         return faults
 
-    async def _adopted(self) -> Engine:
-        """Return the engine, having taken over what runs, if it runs in the present namespace."""
-        place = f"{_BOOT_ID.read_text().strip()}/{self._space.inode()}"
-        if self._engine is not None and place == self._place:
-            return self._engine
-        if self._engine is not None:  # somebody removed the namespace under the processes
+    def _prepare(self) -> bool:
+        """Make the namespace ready; return whether it is a new one, in which nothing runs."""
+        new = not self._space.exists()
+        if new:  # before it is made, so that after a crash in between nothing wrong is believed
+            self._around.disk.forget_in_force(self.id)
+        prepare(self._space, self.id)
+        return new
+
+    async def _adopted(self, *, new: bool) -> Engine:
+        """Return the engine, having taken over what runs in the namespace."""
+        if new and self._engine is not None:
+            # Somebody removed the namespace under the processes: they serve nobody any more.
             await self._engine.stop()
-        noted = await asyncio.to_thread(self._around.disk.in_force, self.id)
-        self._in_force = noted.spec if noted is not None and noted.place == place else None
-        directory = self._around.disk.engine_directory(self.id)
-        engine = self._around.make_engine(self.id, directory, self._space)
-        await engine.adopt(self._in_force)
-        self._engine, self._place = engine, place
-        return engine
+            self._engine = self._in_force = None
+        if self._engine is None:
+            directory = self._around.disk.engine_directory(self.id)
+            self._in_force = await asyncio.to_thread(self._around.disk.in_force, self.id)
+            engine = self._around.make_engine(self.id, directory, self._space)
+            engine.on_change = self._look_soon
+            await engine.adopt(self._in_force)
+            self._engine = engine
+        return self._engine
 
     async def _retire(self) -> None:
         directory = self._around.disk.engine_directory(self.id)
         there = self._space.exists() or directory.exists()
         if self._engine is not None or there:
-            engine = self._engine or await self._adopted()
+            engine = await self._adopted(new=False)
             await engine.stop()
         self._engine = self._in_force = self._state = None
         if self._announcing is not None:
             self._announcing.cancel()
         await asyncio.to_thread(self._remove)
-        self._retired = True
         LOG.info("amphora.retired amphora=%s was_there=%s", self.id, there)
 
     def _remove(self) -> None:
@@ -246,6 +237,17 @@ class Amphora:
                     os.kill(pid, signal.SIGKILL)
         self._space.remove()
         self._around.disk.forget_engine(self.id)
+
+    def _look_soon(self) -> None:
+        """Observe at once; any number of calls while it looks are one more look."""
+        self._news = True
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while self._news:
+            self._news = False
+            await self.observe()
 
     def _announce(self, news: list[Announcement]) -> None:
         if self._announcing is not None:
@@ -269,8 +271,3 @@ def _gist(state: EngineState | None) -> object:
     none = Counters(epoch=0)
     listeners = [msgspec.structs.replace(each, counters=none) for each in state.listeners]
     return state.serving, listeners, state.pools
-
-
-def _is_silent(spec: AmphoraSpec, state: EngineState) -> bool:
-    wished = spec.enabled and any(listener.enabled for listener in spec.listeners)
-    return wished and not state.serving

@@ -48,18 +48,8 @@ class NetworkRecord(msgspec.Struct, frozen=True, kw_only=True):
     spec: NetworkSpec | None = None
 
 
-class InForce(msgspec.Struct, frozen=True, kw_only=True):
-    """The document that running processes follow, and the `place` where they run.
-
-    A place is this boot of the machine and the namespace in it: elsewhere nothing of it runs.
-    """
-
-    place: str
-    spec: AmphoraSpec
-
-
 Record = AmphoraRecord | NetworkRecord
-R = TypeVar("R", AmphoraRecord, NetworkRecord, InForce)
+R = TypeVar("R", AmphoraRecord, NetworkRecord, AmphoraSpec)
 K = TypeVar("K", AmphoraRecord, NetworkRecord)
 
 
@@ -92,17 +82,21 @@ class Disk:
         """Write a record; when this returns it outlives a loss of power."""
         _write(self._path(record), record, durable=True)
 
-    def note_in_force(self, note: InForce) -> None:
-        """Note what the processes of an amphora follow; need not outlive the machine, as they."""
-        _write(self._in_force / _plain(note.spec.amphora_id), note, durable=False)
+    def note_in_force(self, spec: AmphoraSpec) -> None:
+        """Note what the processes in an amphora's namespace follow; it means nothing without."""
+        _write(self._in_force / _plain(spec.amphora_id), spec, durable=False)
 
-    def in_force(self, amphora_id: str) -> InForce | None:
+    def in_force(self, amphora_id: str) -> AmphoraSpec | None:
         """Return what was noted last of an amphora's processes."""
-        return _read(self._in_force / _plain(amphora_id), InForce)
+        return _read(self._in_force / _plain(amphora_id), AmphoraSpec)
+
+    def forget_in_force(self, amphora_id: str) -> None:
+        """Forget the note: there is no namespace, or soon none."""
+        (self._in_force / _plain(amphora_id)).unlink(missing_ok=True)
 
     def forget_engine(self, amphora_id: str) -> None:
         """Remove everything of an amphora but its record."""
-        (self._in_force / _plain(amphora_id)).unlink(missing_ok=True)
+        self.forget_in_force(amphora_id)
         shutil.rmtree(self.engine_directory(amphora_id), ignore_errors=True)
 
     def amphorae(self) -> list[AmphoraRecord]:
@@ -150,7 +144,7 @@ def _read(path: Path, kind: type[R]) -> R | None:
         return None
 
 
-def _write(path: Path, record: Record | InForce, *, durable: bool) -> None:
+def _write(path: Path, record: Record | AmphoraSpec, *, durable: bool) -> None:
     body = msgspec.msgpack.encode(record)
     _replace(path, _digest(body) + body, durable=durable)
 

@@ -28,7 +28,13 @@ class EngineState(Protocol):
 
 
 class Engine(Protocol):
-    """The engine of one amphora.  Its processes outlive the agent's."""
+    """The engine of one amphora.
+
+    It keeps its processes alive by itself, and they outlive the agent's.
+    """
+
+    on_change: Callable[[], None]
+    """Called on the event loop when there may be something new to observe."""
 
     async def adopt(self, spec_in_force: AmphoraSpec | None, /) -> None:
         """Take over processes that an earlier agent left; None: there can be none that is right."""

@@ -18,10 +18,9 @@ def bare() -> Iterator[Installation]:
     installation = Installation()
     try:
         yield installation
-    except BaseException:
-        print(installation.log.read_text())
-        raise
     finally:
+        if installation.log.exists():
+            print(installation.log.read_text())  # shown when the test fails
         installation.close()
 
 

@@ -79,7 +79,7 @@ class Installation:
         self.agent: subprocess.Popen[bytes] | None = None
         self.log = self.folder / "log"
         self.net = f"10.{random.randint(64, 127)}.{random.randint(0, 255)}"
-        self.net6 = f"fd{secrets.token_hex(1)}:{secrets.token_hex(2)}:{secrets.token_hex(2)}:"
+        self.net6 = f"fd{random.randint(16, 255):x}:{random.randint(4096, 65535):x}:{random.randint(4096, 65535):x}:"
         self.network_id = str(uuid.uuid4())
         self._backends: list[tuple[subprocess.Popen[bytes], str]] = []
 

@@ -152,6 +152,16 @@ def test_what_was_taken_away_meanwhile_is_put_back(serving: Installation) -> Non
     assert routes[0]["dst"] == "default"
 
 
+def test_a_bridge_that_vanished_is_plugged_again(serving: Installation) -> None:
+    """The network comes back as a new bridge with the next look, and the amphora is in it."""
+    shell("ip", "link", "del", serving.bridge)
+    assert not answers(f"{serving.net}.10")
+    serving.gateway.send(wire.Network(spec=serving.network(revision=2)))
+    serving.gateway.network_in_force(serving.network_id, 2)
+    serving.reconnect_backends()
+    wait_for(lambda: answers(f"{serving.net}.10"), "traffic", deadline=10.0)
+
+
 def test_two_agents_do_not_share_a_disk(serving: Installation) -> None:
     """A second agent on the same state directory ends by itself; the first goes on."""
     first, serving.agent = serving.agent, None

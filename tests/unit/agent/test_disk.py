@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from statera.agent.disk import AmphoraRecord, Disk, InForce, NetworkRecord
+from statera.agent.disk import AmphoraRecord, Disk, NetworkRecord
 from statera.spec.document import AmphoraSpec, NetworkSpec, SubnetSpec
 
 AMPHORA = str(uuid.UUID(int=1))
@@ -98,7 +98,7 @@ def test_what_is_in_force_is_noted_beside_what_is_wished(tmp_path: Path) -> None
     """The note about running processes is separate from the wish, and goes with the engine."""
     disk = Disk(tmp_path)
     disk.keep(_record(AMPHORA, 2))
-    note = InForce(place="boot/7", spec=_spec(AMPHORA, 1))
+    note = _spec(AMPHORA, 1)
     disk.note_in_force(note)
     disk.engine_directory(AMPHORA).mkdir()
     assert Disk(tmp_path).in_force(AMPHORA) == note
