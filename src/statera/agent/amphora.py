@@ -8,10 +8,7 @@ restart of the agent.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,8 +21,9 @@ from statera.agent.disk import AmphoraRecord, Disk
 from statera.agent.engine import Engine, EngineState, MakeEngine
 from statera.agent.links import plug, prepare, unplug
 from statera.agent.names import Names
-from statera.agent.namespace import Namespace, processes
+from statera.agent.namespace import Namespace
 from statera.agent.outcome import failure_of
+from statera.agent.processes import end_inside
 from statera.spec.document import AmphoraSpec
 from statera.spec.report import AmphoraReport, Counters, Fault
 
@@ -99,6 +97,14 @@ class Amphora:
     async def run(self) -> None:
         """Converge until cancelled."""
         await self._convergence.run()
+
+    async def leave(self) -> None:
+        """Let go of the engine; it serves on."""
+        for task in (self._announcing, self._looking):
+            if task is not None:
+                task.cancel()
+        if self._engine is not None:
+            await self._engine.detach()
 
     def report(self) -> AmphoraReport | None:
         """Return what is true; None as long as it was not looked at."""
@@ -175,10 +181,11 @@ class Amphora:
 
     async def _apply(self, spec: AmphoraSpec) -> tuple[Fault, ...]:
         began = time.monotonic()
-        engine = await self._adopted(new=await asyncio.to_thread(self._prepare))
+        new = await asyncio.to_thread(self._prepare)
         news = await asyncio.to_thread(plug, self._around.names, self._space, spec)
         if news:
             self._announce(news)
+        engine = await self._adopted(new=new)
         faults = await engine.apply(spec)
         if self._in_force != spec:
             LOG.info(
@@ -230,11 +237,9 @@ class Amphora:
 
     def _remove(self) -> None:
         inode = self._space.inode()
-        unplug(self._space)
         if inode is not None:
-            for pid in processes({inode}):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            end_inside({inode}, self._around.disk.engine_directory(self.id))
+        unplug(self._space)
         self._space.remove()
         self._around.disk.forget_engine(self.id)
 

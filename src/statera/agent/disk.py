@@ -61,8 +61,8 @@ class Disk:
         self._amphorae = root / "documents" / "amphorae"
         self._networks = root / "documents" / "networks"
         self._in_force = root / "documents" / "in-force"
-        self._engines = root / "amphorae"
-        for folder in (self._amphorae, self._networks, self._in_force, self._engines):
+        self.engines = engines_below(root)
+        for folder in (self._amphorae, self._networks, self._in_force, self.engines):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def machine_id(self) -> str:
@@ -76,7 +76,7 @@ class Disk:
 
     def engine_directory(self, amphora_id: str) -> Path:
         """Return the directory of an amphora's engine; the engine makes it."""
-        return self._engines / _plain(amphora_id)
+        return self.engines / _plain(amphora_id)
 
     def keep(self, record: Record) -> None:
         """Write a record; when this returns it outlives a loss of power."""
@@ -110,6 +110,11 @@ class Disk:
     def _path(self, record: Record) -> Path:
         folder = self._amphorae if isinstance(record, AmphoraRecord) else self._networks
         return folder / _plain(record.id)
+
+
+def engines_below(root: Path) -> Path:
+    """Return the folder of all engines' directories, absolute: processes are found by it."""
+    return root.absolute() / "amphorae"
 
 
 def _plain(object_id: str) -> str:

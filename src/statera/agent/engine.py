@@ -45,6 +45,9 @@ class Engine(Protocol):
     async def observe(self) -> EngineState:
         """Return what is true now."""
 
+    async def detach(self) -> None:
+        """Let go of the processes; they go on."""
+
     async def stop(self) -> None:
         """End every process."""
 

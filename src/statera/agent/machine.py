@@ -17,6 +17,7 @@ from typing import Any
 from statera.agent.amphora import Amphora, Surroundings
 from statera.agent.disk import AmphoraRecord, NetworkRecord
 from statera.agent.network import Network
+from statera.agent.processes import end_strays
 from statera.agent.ranges import machine_ranges
 from statera.lb.errors import StateraError
 from statera.spec import wire
@@ -68,13 +69,17 @@ class Machine:
     async def restore(self) -> None:
         """Begin to make true what is on disk: networks first, for amphorae need them."""
         disk = self._around.disk
+        strays = await asyncio.to_thread(end_strays, self._around.names, disk.engines)
         for network_record in await asyncio.to_thread(disk.networks):
             self._add_network(network_record).restored()
         await self._first_look()
         for record in await asyncio.to_thread(disk.amphorae):
             self._add_amphora(record).restored()
         LOG.info(
-            "machine.restored amphorae=%d networks=%d", len(self._amphorae), len(self._networks)
+            "machine.restored amphorae=%d networks=%d strays=%d",
+            len(self._amphorae),
+            len(self._networks),
+            strays,
         )
 
     async def hello(self, machine_id: str, abilities: tuple[str, ...]) -> wire.Hello:
@@ -141,6 +146,8 @@ class Machine:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        leaving = (each.leave() for each in self._amphorae.values())
+        await asyncio.gather(*leaving, return_exceptions=True)
 
     def _obey(self, message: wire.FromGateway) -> None:
         match message:

@@ -119,18 +119,6 @@ def named() -> list[str]:
         return []
 
 
-def processes(inodes: set[int]) -> list[int]:
-    """Return the pids of all processes whose network namespace is one of `inodes`."""
-    found = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        with contextlib.suppress(OSError):  # it ended while we looked
-            if os.stat(f"/proc/{entry}/ns/net").st_ino in inodes:
-                found.append(int(entry))
-    return found
-
-
 @contextlib.contextmanager
 def _folder_locked() -> Iterator[None]:
     """Hold the folder's lock, as iproute2 does, with the folder mounted so that mounts spread."""

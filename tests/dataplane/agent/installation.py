@@ -18,7 +18,8 @@ from pathlib import Path
 
 from statera.agent.daemon import AgentSettings
 from statera.agent.names import Names
-from statera.agent.namespace import Namespace, processes
+from statera.agent.namespace import Namespace
+from statera.agent.processes import inside
 from statera.agent.removal import remove_everything
 from statera.spec import wire
 from statera.spec.document import (
@@ -79,7 +80,7 @@ class Installation:
         self.agent: subprocess.Popen[bytes] | None = None
         self.log = self.folder / "log"
         self.net = f"10.{random.randint(64, 127)}.{random.randint(0, 255)}"
-        self.net6 = f"fd{random.randint(16, 255):x}:{random.randint(4096, 65535):x}:{random.randint(4096, 65535):x}:"
+        self.net6 = f"fd77:{random.randint(0x1000, 0xFFFF):x}:{random.randint(0x1000, 0xFFFF):x}:"
         self.network_id = str(uuid.uuid4())
         self._backends: list[tuple[subprocess.Popen[bytes], str]] = []
 
@@ -218,7 +219,7 @@ class Installation:
     def engine_pids(self, number: int = 10) -> list[int]:
         """Return the pids of what runs inside an amphora."""
         inode = self.space(number).inode()
-        return processes({inode}) if inode is not None else []
+        return inside({inode}) if inode is not None else []
 
     def add_backend(self) -> None:
         """Start an HTTP server in a namespace of its own, on the installation's network."""
