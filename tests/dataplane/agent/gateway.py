@@ -16,11 +16,11 @@ from tests.dataplane.agent.waiting import wait_for
 class Gateway:
     """One listener on a unix socket, speaking the wire contract."""
 
-    def __init__(self, path: Path, report_interval: float = 10.0) -> None:
+    def __init__(self, path: Path) -> None:
         self.hellos: list[wire.Hello] = []
         self.amphorae: dict[str, AmphoraReport] = {}
         self.networks: dict[str, NetworkReport] = {}
-        self._interval = report_interval
+        self.report_interval = 10.0
         self._path = path
         self._connection: ServerConnection | None = None
         self._server: Server | None = None
@@ -80,7 +80,7 @@ class Gateway:
             hello = wire.decode_from_agent(_bytes(connection.recv()))
             assert isinstance(hello, wire.Hello)
             self.hellos.append(hello)
-            welcome = wire.Welcome(gateway_id="test", report_interval=self._interval)
+            welcome = wire.Welcome(gateway_id="test", report_interval=self.report_interval)
             connection.send(wire.encode(welcome))
             self._connection = connection
             for frame in connection:

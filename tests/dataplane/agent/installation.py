@@ -96,11 +96,18 @@ class Installation:
         """The bridge of the installation's one network."""
         return self.names.bridge(self.network_id)
 
-    def start_agent(self) -> None:
-        """Start the agent process."""
+    def start_agent(self, *under: str) -> None:
+        """Start the agent process; `under` is a command that runs it."""
         with self.log.open("ab") as log:
             self.agent = subprocess.Popen(
-                [sys.executable, str(RUN_AGENT), str(self.state), self.short, str(self.socket)],
+                [
+                    *under,
+                    sys.executable,
+                    str(RUN_AGENT),
+                    str(self.state),
+                    self.short,
+                    str(self.socket),
+                ],
                 stdout=log,
                 stderr=log,
             )
@@ -118,10 +125,10 @@ class Installation:
         self.gateway.forget()
         self.start_agent()
 
-    def start(self) -> None:
+    def start(self, *under: str) -> None:
         """Start gateway and agent, with the network in force."""
         self.gateway.start()
-        self.start_agent()
+        self.start_agent(*under)
         self.gateway.send(wire.Network(spec=self.network()))
         self.gateway.network_in_force(self.network_id, 1)
 
@@ -146,14 +153,13 @@ class Installation:
 
         Its one pool holds every backend that was started.
         """
-        amphora_id = self.amphora_id(number)
-        pool_id = str(uuid.uuid5(uuid.UUID(amphora_id), "pool"))
+        amphora_id, pool_id = self.amphora_id(number), self.pool_id(number)
         values: dict[str, object] = {
             "vips": (f"{self.net}.{number}", f"{self.net6}:{number}"),
             "interfaces": (self.interface(number),),
             "listeners": (
                 Listener(
-                    id=str(uuid.uuid5(uuid.UUID(amphora_id), "listener")),
+                    id=self.listener_id(number),
                     protocol="HTTP",
                     port=80,
                     default_pool_id=pool_id,
@@ -173,6 +179,14 @@ class Installation:
             generation=revision,
             **values,  # type: ignore[arg-type]
         )
+
+    def listener_id(self, number: int = 10) -> str:
+        """Return the id of an amphora's listener."""
+        return str(uuid.uuid5(uuid.UUID(self.amphora_id(number)), "listener"))
+
+    def pool_id(self, number: int = 10) -> str:
+        """Return the id of an amphora's pool."""
+        return str(uuid.uuid5(uuid.UUID(self.amphora_id(number)), "pool"))
 
     def amphora_id(self, number: int = 10) -> str:
         """Return the id of the amphora whose VIP ends with `number`."""
@@ -220,6 +234,12 @@ class Installation:
         """Return the pids of what runs inside an amphora."""
         inode = self.space(number).inode()
         return inside({inode}) if inode is not None else []
+
+    def stop_backend(self) -> None:
+        """End the first backend's server; its namespace stays and refuses connections."""
+        server, _ = self._backends[0]
+        server.kill()
+        server.wait()
 
     def add_backend(self) -> None:
         """Start an HTTP server in a namespace of its own, on the installation's network."""
