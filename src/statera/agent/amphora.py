@@ -19,15 +19,19 @@ from statera.agent.announce import Announcement, announce
 from statera.agent.convergence import Convergence, Pace
 from statera.agent.disk import AmphoraRecord, Disk
 from statera.agent.engine import Engine, EngineState, MakeEngine
-from statera.agent.links import plug, prepare, unplug
+from statera.agent.kernel import present
+from statera.agent.links import plug, ports, prepare
 from statera.agent.names import Names
 from statera.agent.namespace import Namespace
 from statera.agent.outcome import failure_of
-from statera.agent.processes import end_inside
+from statera.agent.processes import end_inside, wait_until_gone
 from statera.spec.document import AmphoraSpec
 from statera.spec.report import AmphoraReport, Counters, Fault
 
 LOG = logging.getLogger(__name__)
+
+
+_LINK_PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -239,8 +243,10 @@ class Amphora:
         inode = self._space.inode()
         if inode is not None:
             end_inside({inode}, self._around.disk.engine_directory(self.id))
-        unplug(self._space)
+        ends = ports(self._around.names, self._space)
         self._space.remove()
+        # The kernel takes the links with the namespaces, many at a time; one by one is slower.
+        wait_until_gone("links", lambda: present(ends), _LINK_PATIENCE)
         self._around.disk.forget_engine(self.id)
 
     def _look_soon(self) -> None:

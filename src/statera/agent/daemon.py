@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import resource
 import shutil
 import signal
 from collections.abc import Iterator
@@ -80,6 +81,10 @@ class AgentSettings:
 
 def main(settings: AgentSettings, haproxy: HaproxySettings) -> None:
     """Run the agent until SIGTERM or SIGINT."""
+
+    # Each engine costs a few descriptors, and 1024, the usual soft limit, is for older programs.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
     async def supervised() -> None:
         stop = asyncio.Event()

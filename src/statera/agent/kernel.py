@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,11 @@ def find(ip: IPRoute, name: str) -> Any | None:
         if error.code == _NO_SUCH_DEVICE:
             return None
         raise
+
+
+def present(names: Collection[str]) -> list[int]:
+    """Return the indexes of those links of `names` that are there."""
+    return [index for index, name in socket.if_nameindex() if name in names]
 
 
 def alias_of(link: Any) -> str:

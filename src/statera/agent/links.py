@@ -68,10 +68,11 @@ def plug(names: Names, space: Namespace, spec: AmphoraSpec) -> list[Announcement
     return space.call(lambda: _converge_inside(names, spec))
 
 
-def unplug(space: Namespace) -> None:
-    """Remove every link of the amphora, both ends, so that none outlives the namespace."""
-    if space.exists():
-        space.call(_remove_inside)
+def ports(names: Names, space: Namespace) -> set[str]:
+    """Return the names of the machine's ends of the amphora's links."""
+    if not space.exists():
+        return set()
+    return {key if names.is_port(key) else names.port(key) for key in space.call(_inside)}
 
 
 def _prepare_inside(name: str, amphora_id: str) -> None:
@@ -100,12 +101,6 @@ def _inside() -> dict[str, Any]:
 def _by_port(ip: IPRoute) -> dict[str, Any]:
     links = [link for link in ip.get_links() if kind_of(link) == "veth"]
     return {alias_of(link) or str(link.get("ifname")): link for link in links}
-
-
-def _remove_inside() -> None:
-    with IPRoute() as ip:
-        for link in _by_port(ip).values():
-            ip.link("del", index=link["index"])
 
 
 def _ensure_outside(

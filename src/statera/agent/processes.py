@@ -26,15 +26,17 @@ def inside(inodes: set[int]) -> list[int]:
 def end_inside(inodes: set[int], engines: Path) -> None:
     """End what runs in these namespaces, and engines in namespaces that have no name any more.
 
-    Asks first, and waits until all are gone; raises `Retryable` if they do not go.
+    Asks first, then insists, and waits until all are gone; raises `Retryable` if they do not go.
     """
 
     def left() -> list[int]:
-        return sorted({*inside(inodes), *_astray(engines, inodes)})
+        return _engines_and(inodes, engines)
 
-    _signal(left(), signal.SIGTERM)
+    found = left()
+    _signal(found, signal.SIGTERM)
     with contextlib.suppress(Retryable):
-        wait_until_gone("processes", left, _TERM_PATIENCE)
+        if found:
+            wait_until_gone("processes", left, _TERM_PATIENCE)
         return
     _signal(left(), signal.SIGKILL)
     wait_until_gone("processes", left, _KILL_PATIENCE)
@@ -47,9 +49,13 @@ def end_strays(names: Names, engines: Path) -> int:
     """
     spaces = [Namespace(name) for name in named() if names.is_namespace(name)]
     known = {inode for space in spaces if (inode := space.inode()) is not None}
-    strays = _astray(engines, known)
+
+    def left() -> list[int]:
+        return [pid for pid in _engines_and(set(), engines) if _namespace(pid) not in known]
+
+    strays = left()
     _signal(strays, signal.SIGKILL)
-    wait_until_gone("processes", lambda: _astray(engines, known), _KILL_PATIENCE)
+    wait_until_gone("processes", left, _KILL_PATIENCE)
     return len(strays)
 
 
@@ -62,26 +68,33 @@ def wait_until_gone(what: str, left: Callable[[], list[int]], patience: float) -
         time.sleep(_LOOK_AGAIN)
 
 
-def _astray(engines: Path, known: set[int]) -> list[int]:
-    """Return the processes started with a file below `engines`, in none of the known namespaces.
+def _engines_and(inodes: set[int], engines: Path) -> list[int]:
+    """Return the processes in these namespaces, and those started with a file below `engines`.
 
-    Those in the machine's own namespace are somebody's who only looks at the file.
+    Of the latter, one in the machine's own namespace is somebody's who only looks at the file.
     """
     home = os.stat("/proc/self/ns/net").st_ino
     prefix = os.fsencode(engines) + b"/"
     return [
         pid
         for pid, inode in _everything()
-        if inode != home and inode not in known and _was_given(pid, prefix)
+        if inode in inodes or (inode != home and _was_given(pid, prefix))
     ]
 
 
 def _everything() -> Iterator[tuple[int, int]]:
     """Yield each process with the number of its network namespace."""
     for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(OSError):  # it ended while we looked
-                yield int(entry), os.stat(f"/proc/{entry}/ns/net").st_ino
+        if entry.isdigit() and (inode := _namespace(int(entry))) is not None:
+            yield int(entry), inode
+
+
+def _namespace(pid: int) -> int | None:
+    """Return the number of a process's network namespace, None if it has ended."""
+    try:
+        return os.stat(f"/proc/{pid}/ns/net").st_ino
+    except OSError:
+        return None
 
 
 def _was_given(pid: int, prefix: bytes) -> bool:

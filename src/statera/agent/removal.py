@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from statera.agent.daemon import AgentSettings, locked
 from statera.agent.disk import engines_below
-from statera.agent.links import unplug
 from statera.agent.names import Names
 from statera.agent.namespace import Namespace, named
 from statera.agent.processes import end_inside, wait_until_gone
+from statera.lb.errors import Retryable
 
 LOG = logging.getLogger(__name__)
 
@@ -43,19 +44,23 @@ def _remove(settings: AgentSettings) -> None:
         inodes = {inode for space in spaces if (inode := space.inode()) is not None}
         end_inside(inodes, engines_below(settings.state_dir))
         for space in spaces:
-            unplug(space)
             space.remove()
+        # The kernel takes the links with the namespaces, many at a time; one by one is slower.
+        with contextlib.suppress(Retryable):
+            wait_until_gone("ports", lambda: _ports(names), _PATIENCE)
         _remove_links(names)
         wait_until_gone("links", lambda: _links(names), _PATIENCE)
     LOG.info("removal.done installation=%s namespaces=%d", settings.installation, len(spaces))
 
 
+def _ports(names: Names) -> list[int]:
+    return [index for index, name in socket.if_nameindex() if names.is_port(name)]
+
+
 def _links(names: Names) -> list[int]:
     """Return the indexes of our links: ports first, so that no bridge goes before its ports."""
-    with IPRoute() as ip:
-        links = [(str(link.get("ifname")), int(link["index"])) for link in ip.get_links()]
-    ports = [index for name, index in links if names.is_port(name)]
-    return ports + [index for name, index in links if names.is_bridge(name)]
+    bridges = [index for index, name in socket.if_nameindex() if names.is_bridge(name)]
+    return _ports(names) + bridges
 
 
 def _remove_links(names: Names) -> None:
