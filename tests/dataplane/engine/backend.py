@@ -34,7 +34,7 @@ async def _main(address: str, port: int, name: str) -> None:
     server = await asyncio.start_server(
         lambda reader, writer: _serve(name.encode(), reader, writer), address, port
     )
-    print("ready", flush=True)  # noqa: T201
+    print("ready", flush=True)
     await server.serve_forever()
 
 
