@@ -24,8 +24,9 @@ class Drain:
         self._processes = processes
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
 
-    def __contains__(self, server: tuple[str, str]) -> bool:
-        return server in self._tasks
+    def servers(self) -> frozenset[tuple[str, str]]:
+        """Return those not deleted yet, as (backend, member)."""
+        return frozenset(self._tasks)
 
     def add(self, backend: str, member_id: str) -> None:
         """Delete this server when its connections have ended; cut them after the patience."""
@@ -53,6 +54,11 @@ class Drain:
                     break
                 if loop.time() > deadline:
                     await runtime.command(process.socket, f"shutdown sessions server {name}")
+                # A connection that became idle in maintenance stays open, and in the way; going
+                # into maintenance closes the idle ones.  A server in drain is not balanced to.
+                await runtime.command(
+                    process.socket, f"set server {name} state drain; set server {name} state maint"
+                )
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _SLOWEST)
         self._tasks.pop(server, None)

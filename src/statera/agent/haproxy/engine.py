@@ -89,6 +89,11 @@ class Engine:
         self._served_at = 0.0
         self._pause = 0.0
 
+    @property
+    def draining(self) -> frozenset[tuple[str, str]]:
+        """Return the removed members, as (backend, member), that still serve connections."""
+        return self._drain.servers()
+
     async def apply(self, spec: AmphoraSpec) -> tuple[Fault, ...]:
         """Make `spec` true; return the objects that are not in force as wished, and why.
 
@@ -123,7 +128,7 @@ class Engine:
             serving = await self._processes.adopt(page)
             LOG.info("engine.adopted amphora=%s serving=%s", self.amphora_id, serving)
             if serving and self._accepted is not None:
-                await self._processes.look()
+                await self._processes.look_at_current()
                 self._verdicts.recall(self._accepted)
                 await self._verdicts.follow(self._accepted)
             elif self._accepted is not None:
@@ -223,7 +228,7 @@ class Engine:
     def _returns(self, operations: tuple[Operation, ...]) -> bool:
         """Say whether a member is to be added that is still on its way out."""
         return any(
-            isinstance(one, AddMember) and (one.backend, one.member_id) in self._drain
+            isinstance(one, AddMember) and (one.backend, one.member_id) in self.draining
             for one in operations
         )
 
@@ -243,7 +248,7 @@ class Engine:
 
     async def _reload(self, candidate: AmphoraSpec, rendered: Rendered) -> None:
         """Start a process for `candidate`, and tell its predecessor to leave."""
-        await self._processes.look()
+        await self._processes.look_at_current()
         plan = routes(candidate)
         states = state_file(plan, self._processes.reading, self._verdicts.known)
         try:
@@ -259,7 +264,7 @@ class Engine:
         # The disk knows the new process before the old one leaves, so no crash loses track.
         await asyncio.to_thread(self._disk.keep, candidate, rendered.text, self._processes.page())
         if predecessor is not None:
-            self._processes.dismiss(predecessor)
+            await self._processes.dismiss(predecessor)
 
     def _render(self, spec: AmphoraSpec) -> Rendered:
         settings = self._settings

@@ -8,6 +8,7 @@ only when counts were lost, so what the controller sees never runs backwards wit
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import time
@@ -20,6 +21,7 @@ from statera.agent.haproxy.statistics import Reading, Traffic, read
 
 LOG = logging.getLogger(__name__)
 
+_PATIENCE = 2.0
 _LOOK = 0.25
 """Seconds between looks at a leaving process."""
 
@@ -62,9 +64,17 @@ class Leaving:
             session = None
         return cls(process, session, reading)
 
-    def dismiss(self) -> None:
-        """Tell the process to finish what it serves, and go."""
+    async def dismiss(self) -> None:
+        """Tell the process to finish what it serves, and go; return when it accepts nothing new.
+
+        A listener that was closed or restricted must not be open a moment longer in the old form.
+        """
         self.process.send(signal.SIGUSR1)
+        with contextlib.suppress(RuntimeGone, TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                while self._session is not None:
+                    if "\nStopping: 1" in await self._session.ask("show info"):
+                        return
 
     async def wait(self) -> None:
         """Return when the process has ended; `reading` then holds its last counts."""
@@ -80,10 +90,11 @@ class Leaving:
 
     async def look(self) -> None:
         """Read the counters once; let the process go if nobody is connected to it any more."""
-        if self._session is None:
+        session = self._session
+        if session is None:
             return
         try:
-            self.reading = read(await self._session.ask("show stat"))
+            self.reading = read(await session.ask("show stat"))
         except RuntimeGone:
             self.close()
             return

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 from collections.abc import Callable, Coroutine
 
 from statera.agent.haproxy import runtime
 from statera.agent.haproxy.disk import Disk
 from statera.agent.haproxy.ledger import Leaving, Ledger, Page
-from statera.agent.haproxy.process import Launch, Process, Record, start
+from statera.agent.haproxy.process import Launch, Process, Record, Refused, start
 from statera.agent.haproxy.settings import HaproxySettings
 from statera.agent.haproxy.statistics import Reading, Traffic, read
 from statera.agent.space import Space
 
 LOG = logging.getLogger(__name__)
+
+_NO_SOCKETS = "Failed to get the sockets from the old process"
 
 
 class Processes:
@@ -60,18 +63,23 @@ class Processes:
         await asyncio.to_thread(self._disk.attempt, text, states)
         self._serial += 1
         previous = self.current
-        process = await start(
-            Launch(
-                binary=self._settings.binary,
-                directory=self._disk.directory,
-                serial=self._serial,
-                config=self._disk.trial,
-                space=self._space,
-                timeout=self._settings.start_timeout,
-                previous=previous,
-                tables=tables,
-            )
+        launch = Launch(
+            binary=self._settings.binary,
+            directory=self._disk.directory,
+            serial=self._serial,
+            config=self._disk.trial,
+            space=self._space,
+            timeout=self._settings.start_timeout,
+            previous=previous,
+            tables=tables,
         )
+        try:
+            process = await start(launch)
+        except Refused as refused:
+            # A process without a single listener has no socket to hand over: an error in 2.6.
+            if previous is None or _NO_SOCKETS not in refused.messages:
+                raise
+            process = await start(dataclasses.replace(launch, previous=None))
         if previous is None or not previous.alive:
             self._enthrone(process)
             return None
@@ -80,19 +88,24 @@ class Processes:
         self._enthrone(process)
         return leaving
 
-    def dismiss(self, leaving: Leaving) -> None:
-        """Tell a predecessor to go, and see it out."""
-        leaving.dismiss()
+    async def dismiss(self, leaving: Leaving) -> None:
+        """Tell a predecessor to go, and see it out; return when it accepts nothing new."""
+        await leaving.dismiss()
         self._spawn(self._see_out(leaving))
 
     async def look(self) -> list[Reading]:
-        """Read the counters of all processes; the last reading of one that does not answer."""
+        """Return the counters of all processes; the last ones of a process that does not answer."""
+        await self.look_at_current()
+        leaving = list(self._leaving)
+        for one in leaving:
+            await one.look()
+        return [self.reading, *(one.reading for one in self._leaving)]
+
+    async def look_at_current(self) -> None:
+        """Read the process in force."""
         if self.current is not None:
             with contextlib.suppress(runtime.RuntimeGone):
                 self.reading = read(await runtime.command(self.current.socket, "show stat"))
-        for leaving in self._leaving:
-            await leaving.look()
-        return [self.reading, *(leaving.reading for leaving in self._leaving)]
 
     def total(self, name: str, readings: list[Reading]) -> Traffic:
         """Return the traffic of one listener since the epoch began."""
@@ -126,7 +139,7 @@ class Processes:
                 known.add(record.serial)
                 leaving = Leaving(process, None, Reading())
                 self._leaving.append(leaving)
-                self.dismiss(leaving)
+                await self.dismiss(leaving)
         current = page.current and Process.adopt(page.current, self._disk.directory)
         if not current:
             # What it counted since the last report is lost.
@@ -147,7 +160,7 @@ class Processes:
                 LOG.info("haproxy.stray pid=%d", pid)
                 leaving = Leaving(process, None, Reading())
                 self._leaving.append(leaving)
-                self.dismiss(leaving)
+                await self.dismiss(leaving)
                 return
         path.unlink(missing_ok=True)
         (self._disk.directory / f"{serial}.err").unlink(missing_ok=True)

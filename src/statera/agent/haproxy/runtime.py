@@ -51,6 +51,7 @@ class Session:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._turn = asyncio.Lock()
 
     @classmethod
     async def open(cls, socket: Path) -> Session:
@@ -72,7 +73,7 @@ class Session:
     async def ask(self, text: str) -> str:
         """Return the reply to one command; raise `RuntimeGone`."""
         try:
-            async with asyncio.timeout(_TIMEOUT):
+            async with asyncio.timeout(_TIMEOUT), self._turn:
                 self._writer.write(text.encode() + b"\n")
                 reply = await self._reader.readuntil(_PROMPT)
         except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError) as error:
