@@ -117,6 +117,7 @@ def test_end_bounds_the_token(cloud: Cloud) -> None:
         {"expires_at": "soon"},
         {"expires_at": "9999-99-99"},
         {"expires_at": "0001-01-01T00:00:00+14:00"},
+        {"expires_at": "9999-12-31T23:59:59-23:59"},
         {"roles": "member"},
         {"roles": [{}]},
         {"unrestricted": "yes"},

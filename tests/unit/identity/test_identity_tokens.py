@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -200,3 +201,37 @@ def test_bootstrap_is_idempotent(tmp_path: Path, settings: IdentitySettings) -> 
     tables = (user, project, role, assignment, signing_key)
     assert [_count(database, table) for table in tables] == [1, 2, 3, 2, 1]
     database.close()
+
+
+def test_processes_that_start_together_install_once(
+    tmp_path: Path, settings: IdentitySettings
+) -> None:
+    """Of many simultaneous installations exactly one makes the user; all end well."""
+    databases = [Database(f"sqlite:///{tmp_path}/race.db", durable=False) for _ in range(6)]
+    metadata.create_all(databases[0].engine)
+    with ThreadPoolExecutor(len(databases)) as pool:
+        found = list(pool.map(lambda database: bootstrap(database, settings), databases))
+    assert len([each for each in found if each.password]) == 1
+    tables = (user, project, role, assignment)
+    assert [_count(databases[0], table) for table in tables] == [1, 2, 3, 2]
+    for database in databases:
+        database.close()
+
+
+def test_simultaneous_rotations_leave_tokens_valid(
+    database: Database, settings: IdentitySettings
+) -> None:
+    """Whoever rotates at the same time, every token issued meanwhile holds everywhere."""
+    grant = _grant(database)
+
+    def work(_: int) -> str:
+        rotate_keys(database, settings)
+        return Tokens(database, settings).issue(grant)[0]
+
+    with ThreadPoolExecutor(4) as pool:
+        issued = list(pool.map(work, range(12)))
+    tokens = Tokens(database, settings)
+    assert {tokens.verify(token).user_id for token in issued} == {grant.user_id}
+    rotate_keys(database, settings)
+    signing = sa.select(sa.func.count()).where(signing_key.c.needed_until.is_(None))
+    assert database.read(lambda connection: connection.scalar(signing)) == 1

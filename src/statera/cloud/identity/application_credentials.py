@@ -192,7 +192,7 @@ def _seconds(text: str | None) -> float | None:
         return None
     try:
         end = datetime.fromisoformat(text)
-        return (end if end.tzinfo else end.replace(tzinfo=UTC)).timestamp()
+        return (end if end.tzinfo else end.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
     except (ValueError, OverflowError):
         raise InvalidInput("expires_at is no time in ISO 8601.") from None
 

@@ -132,14 +132,9 @@ def _statement(*, limited: bool) -> sa.Select[*tuple[Any, ...]]:
     if limited:
         allowed = role.alias("allowed")
         cap = allowed.c.name
+        named = credential.c.id == sa.bindparam("credential", type_=Id)
         source = (
-            source.join(
-                credential,
-                sa.and_(
-                    credential.c.id == sa.bindparam("credential", type_=Id),
-                    credential.c.user_id == user.c.id,
-                ),
-            )
+            source.join(credential, sa.and_(named, credential.c.user_id == user.c.id))
             .outerjoin(credential_role, credential_role.c.credential_id == credential.c.id)
             .outerjoin(allowed, allowed.c.id == credential_role.c.role_id)
         )

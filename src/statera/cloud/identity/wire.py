@@ -216,10 +216,10 @@ def _http_error(
 def _unavailable(
     req: falcon.Request, resp: falcon.Response, _error: Exception, _params: object
 ) -> None:
-    LOG.error("identity.database.unreachable path=%s", req.path)
+    LOG.error("identity.database.unreachable path=%r", req.path)
     _fail(resp, 503, "The database cannot be reached at the moment.")
 
 
 def _bug(req: falcon.Request, resp: falcon.Response, _error: Exception, _params: object) -> None:
-    LOG.exception("identity.request.failed method=%s path=%s", req.method, req.path)
+    LOG.exception("identity.request.failed method=%s path=%r", req.method, req.path)
     _fail(resp, 500, "An unexpected error prevented the server from fulfilling your request.")
