@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from statera.agent.namespace import Namespace
+from statera.lb.errors import Retryable
 
 _ETHERNET_BROADCAST = b"\xff" * 6
 _ALL_NODES = ipaddress.IPv6Address("ff02::1")
@@ -41,7 +42,7 @@ async def announce(space: Namespace, announcements: Sequence[Announcement]) -> N
     with contextlib.ExitStack() as stack:
         ready: list[tuple[socket.socket, list[bytes]]] = []
         for each in announcements:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, Retryable):
                 link = await asyncio.to_thread(space.call, lambda each=each: _open(each.link))
                 stack.callback(link.close)
                 ready.append((link, [frame(each.mac, address) for address in each.addresses]))

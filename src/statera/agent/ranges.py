@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Callable, Iterable
 
 from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+from statera.lb.errors import Retryable
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -15,9 +19,15 @@ _ON_EVERY_LINK = (ipaddress.ip_network("fe80::/10"), ipaddress.ip_network("ff00:
 
 
 def machine_ranges(is_ours: Callable[[str], bool]) -> tuple[str, ...]:
-    """Return the ranges (CIDRs) of the machine's addresses and routes that are not on our links."""
-    with IPRoute() as ip:
-        return tuple(str(network) for network in occupied(ip, is_ours))
+    """Return the ranges (CIDRs) of the machine's addresses and routes that are not on our links.
+
+    Raises `Retryable` if the kernel does not say.
+    """
+    try:
+        with IPRoute() as ip:
+            return tuple(str(network) for network in occupied(ip, is_ours))
+    except NetlinkError as error:
+        raise Retryable(f"The machine does not tell its addresses: {error}") from error
 
 
 def occupied(ip: IPRoute, is_ours: Callable[[str], bool]) -> list[Network]:
@@ -25,7 +35,7 @@ def occupied(ip: IPRoute, is_ours: Callable[[str], bool]) -> list[Network]:
 
     The default route is no range, and link-local addresses are on every link.
     """
-    ours = {link["index"] for link in ip.get_links() if is_ours(link.get("ifname"))}
+    ours = {index for index, name in socket.if_nameindex() if is_ours(name)}
     found = {
         _network(message.get("local") or message.get("address"), message["prefixlen"])
         for message in ip.get_addr()

@@ -21,6 +21,7 @@ from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import WebSocketException
 
 from statera.agent.machine import Machine
+from statera.lb.errors import Retryable, StateraError
 from statera.spec import wire
 from statera.spec.report import AmphoraReport, NetworkReport
 
@@ -33,7 +34,7 @@ _REPORTS_PER_FRAME = 50
 _WELCOME_PATIENCE = 10.0
 
 
-class NoGateway(Exception):
+class NoGateway(Retryable):
     """The other side does not speak as a gateway does."""
 
 
@@ -87,7 +88,7 @@ class Stream:
             try:
                 async with self._dial() as connection:
                     await self._converse(connection)
-            except (OSError, WebSocketException, NoGateway, msgspec.DecodeError) as error:
+            except (OSError, WebSocketException, msgspec.DecodeError, StateraError) as error:
                 # Only the first of a row: a gateway that is away for long fills no log.
                 level = logging.INFO if self._failures == 0 else logging.DEBUG
                 LOG.log(level, "stream.lost error=%s", error or type(error).__name__)
