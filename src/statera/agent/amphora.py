@@ -20,7 +20,7 @@ from statera.agent.convergence import Convergence, Pace
 from statera.agent.disk import AmphoraRecord, Disk
 from statera.agent.engine import Engine, EngineState, MakeEngine
 from statera.agent.kernel import present
-from statera.agent.links import plug, ports, prepare
+from statera.agent.links import owner, plug, ports, prepare
 from statera.agent.names import Names
 from statera.agent.namespace import Namespace
 from statera.agent.outcome import failure_of
@@ -185,11 +185,13 @@ class Amphora:
 
     async def _apply(self, spec: AmphoraSpec) -> tuple[Fault, ...]:
         began = time.monotonic()
-        new = await asyncio.to_thread(self._prepare)
+        if not self._space.exists():
+            await self._begin_anew()
+        await asyncio.to_thread(prepare, self._space, self.id)
         news = await asyncio.to_thread(plug, self._around.names, self._space, spec)
         if news:
             self._announce(news)
-        engine = await self._adopted(new=new)
+        engine = await self._adopted()
         faults = await engine.apply(spec)
         if self._in_force != spec:
             LOG.info(
@@ -204,20 +206,15 @@ class Amphora:
             await asyncio.to_thread(self._around.disk.note_in_force, spec)
         return faults
 
-    def _prepare(self) -> bool:
-        """Make the namespace ready; return whether it is a new one, in which nothing runs."""
-        new = not self._space.exists()
-        if new:  # before it is made, so that after a crash in between nothing wrong is believed
-            self._around.disk.forget_in_force(self.id)
-        prepare(self._space, self.id)
-        return new
-
-    async def _adopted(self, *, new: bool) -> Engine:
-        """Return the engine, having taken over what runs in the namespace."""
-        if new and self._engine is not None:
-            # Somebody removed the namespace under the processes: they serve nobody any more.
+    async def _begin_anew(self) -> None:
+        """Forget what ran in a namespace that is gone; what still runs there serves nobody."""
+        if self._engine is not None:
             await self._engine.stop()
-            self._engine = self._in_force = None
+        self._engine = self._in_force = self._state = None
+        await asyncio.to_thread(self._around.disk.forget_in_force, self.id)
+
+    async def _adopted(self) -> Engine:
+        """Return the engine, having taken over what runs in the namespace."""
         if self._engine is None:
             directory = self._around.disk.engine_directory(self.id)
             self._in_force = await asyncio.to_thread(self._around.disk.in_force, self.id)
@@ -230,8 +227,8 @@ class Amphora:
     async def _retire(self) -> None:
         directory = self._around.disk.engine_directory(self.id)
         there = self._space.exists() or directory.exists()
-        if self._engine is not None or there:
-            engine = await self._adopted(new=False)
+        if self._engine is not None or directory.exists():
+            engine = await self._adopted()
             await engine.stop()
         self._engine = self._in_force = self._state = None
         if self._announcing is not None:
@@ -241,12 +238,12 @@ class Amphora:
 
     def _remove(self) -> None:
         inode = self._space.inode()
-        if inode is not None:
+        if inode is not None and owner(self._space) in {self.id, ""}:
             end_inside({inode}, self._around.disk.engine_directory(self.id))
-        ends = ports(self._around.names, self._space)
-        self._space.remove()
-        # The kernel takes the links with the namespaces, many at a time; one by one is slower.
-        wait_until_gone("links", lambda: present(ends), _LINK_PATIENCE)
+            ends = ports(self._around.names, self._space)
+            self._space.remove()
+            # The kernel takes the links with the namespaces, many at a time; one by one is slower.
+            wait_until_gone("links", lambda: present(ends), _LINK_PATIENCE)
         self._around.disk.forget_engine(self.id)
 
     def _look_soon(self) -> None:

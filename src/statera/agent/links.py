@@ -54,6 +54,11 @@ def prepare(space: Namespace, amphora_id: str) -> None:
     space.call(lambda: _prepare_inside(space.name, amphora_id))
 
 
+def owner(space: Namespace) -> str:
+    """Return the id of the amphora a namespace was prepared for, empty if it never was."""
+    return space.call(_owner_inside)
+
+
 def plug(names: Names, space: Namespace, spec: AmphoraSpec) -> list[Announcement]:
     """Give the amphora exactly the interfaces of `spec`; return what neighbours should be told.
 
@@ -80,16 +85,22 @@ def _prepare_inside(name: str, amphora_id: str) -> None:
         loopback = find(ip, "lo")
         if loopback is None:
             raise Retryable(f"The network namespace {name} has no loopback.")
-        owner = alias_of(loopback)
-        if owner not in {amphora_id, ""}:
-            raise Final(f"The network namespace {name} belongs to the amphora {owner}.")
-        if owner and loopback["state"] == "up":
+        holder = alias_of(loopback)
+        if holder not in {amphora_id, ""}:
+            raise Final(f"The network namespace {name} belongs to the amphora {holder}.")
+        if holder and loopback["state"] == "up":
             return
         for path, value in _SYSCTLS.items():
             write_sysctl(path, value)
         ip.link("set", index=loopback["index"], state="up")
         # Last: from now on the settings are known to be right.
         ip.link("set", index=loopback["index"], ifalias=amphora_id)
+
+
+def _owner_inside() -> str:
+    with IPRoute() as ip:
+        loopback = find(ip, "lo")
+        return alias_of(loopback) if loopback is not None else ""
 
 
 def _inside() -> dict[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from statera.spec import wire
 from statera.spec.document import Address
+from statera.spec.report import Fault
 from tests.dataplane.agent.installation import Installation, answers, get, shell, traces
 from tests.dataplane.agent.waiting import wait_for
 
@@ -150,6 +152,33 @@ def test_many_amphorae_come_up_together(running: Installation) -> None:
         assert get(f"{running.net}.{number}") == "backend0"
 
 
+def test_a_name_that_is_taken_is_never_shared(running: Installation) -> None:
+    """An amphora whose short name is another's gets a final fault, and its end harms nobody."""
+    _serve(running)
+    twin = running.amphora_id()[:8] + "-0000-4000-8000-000000000000"
+    spec = msgspec.structs.replace(running.amphora(), amphora_id=twin)
+    running.gateway.send(wire.Document(spec=spec))
+    wait_for(lambda: bool(_faults(running, twin)), "a fault")
+    (fault,) = _faults(running, twin)
+    assert fault.final
+    assert f"belongs to the amphora {running.amphora_id()}" in fault.text
+    running.gateway.send(wire.Retire(amphora_id=twin, epoch=1, revision=2))
+    assert running.gateway.in_force(twin, 2).retired
+    assert answers(f"{running.net}.10")
+
+
+def test_a_namespace_lost_under_the_agent_is_made_again(running: Installation) -> None:
+    """With the next document everything is there anew, and nothing is left of what was before."""
+    _serve(running)
+    before = running.engine_pids()
+    shell("ip", "netns", "del", running.space().name)
+    running.gateway.send(wire.Document(spec=running.amphora(revision=2)))
+    assert running.gateway.in_force(running.amphora_id(), 2).serving
+    wait_for(lambda: answers(f"{running.net}.10"), "traffic", deadline=5.0)
+    assert before
+    assert not any(_runs(pid) for pid in before)
+
+
 @pytest.mark.parametrize("amphora_id", ["../escape", "no-uuid"])
 def test_a_document_with_a_bad_id_harms_nothing(running: Installation, amphora_id: str) -> None:
     """Such a document is refused; the stream and the others go on."""
@@ -176,6 +205,11 @@ def test_neighbours_learn_a_new_mac(running: Installation) -> None:
 
     wait_for(lambda: known() == interface.mac, "the new MAC", known, deadline=3.0)
     assert answers(vip)
+
+
+def _faults(installation: Installation, amphora_id: str) -> tuple[Fault, ...]:
+    report = installation.gateway.amphorae.get(amphora_id)
+    return report.faults if report is not None else ()
 
 
 def _runs(pid: int) -> bool:
