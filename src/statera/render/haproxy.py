@@ -33,6 +33,10 @@ def render(spec: AmphoraSpec, options: Options) -> Rendered:
     if not is_name(spec.amphora_id):
         raise Unrenderable(root, "the amphora's id is not valid")
     plan = routes(spec)
+    for backend in plan.backends:
+        # First of all, because a listener's lines name the backend too.
+        if not is_name(backend.pool.id):
+            raise Unrenderable(Owner("pool", backend.pool.id), "the id is not valid")
     writer = Writer(root)
     _global(writer, spec, options, root)
     _defaults(writer, root)
