@@ -16,7 +16,7 @@ from statera.render.servers import (
     proxy_words,
     server_words,
 )
-from statera.render.writer import Owner, Unrenderable, Writer, quote
+from statera.render.writer import Owner, Unrenderable, Writer, member_owner, quote
 from statera.spec.document import AmphoraSpec, Monitor, Pool
 
 _BALANCE = {
@@ -174,6 +174,6 @@ def _members(writer: Writer, pool: Pool) -> None:
     probed = checked(pool) is not None
     given = numbers(pool)
     for member in pool.members:
-        writer.owner = Owner("member", member.id)
+        writer.owner = member_owner(member.id)
         words = "server " + server_words(member, probed, given.get(member.id))
         writer.line(words if member.enabled else words + " disabled")

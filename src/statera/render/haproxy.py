@@ -55,6 +55,7 @@ def _global(writer: Writer, spec: AmphoraSpec, options: Options, root: Owner) ->
     writer.line(f"chroot {quote(options.chroot)}")
     # Weak quotes: the address may name a variable of the environment.
     writer.line(f'stats socket "{options.stats_socket}" mode 600 level admin expose-fd listeners')
+    writer.line("stats maxconn 100")
     writer.line(f"server-state-file {quote(options.state_file)}")
     writer.line(f"maxconn {options.max_connections}")
     writer.line(f"nbthread {options.threads}")

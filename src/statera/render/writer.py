@@ -76,6 +76,12 @@ class Writer:
 
 
 @functools.lru_cache(maxsize=65536)
+def member_owner(member_id: str) -> Owner:
+    """Return the owner of a member's line."""
+    return Owner("member", member_id)
+
+
+@functools.lru_cache(maxsize=65536)
 def quote(value: str) -> str:
     """Return `value` as one word of a configuration line."""
     if _PLAIN.fullmatch(value):
