@@ -53,42 +53,15 @@ _TEXT = st.one_of(_NASTY, st.text(max_size=40), st.from_regex(r"/[ -~]{0,30}", f
 
 def _document(field: str, value: str) -> AmphoraSpec:
     """Return a document that holds `value` in one field and is sound otherwise."""
-    given_value: dict[str, Any] = {field: value}
-    monitor = Monitor(
-        id="H1",
-        type=given_value.get("monitor_type", "HTTPS"),
-        delay=1,
-        timeout=1,
-        rise=1,
-        fall=1,
-        http_method=given_value.get("http_method"),
-        url_path=given_value.get("url_path"),
-        expected_codes=given_value.get("expected_codes"),
-        http_version=1.1,
-        domain_name=given_value.get("domain_name"),
-    )
-    member = Member(
-        id=given_value.get("member_id", "m1"),
-        address=given_value.get("address", "10.1.0.1"),
-        port=80,
-        monitor_address=given_value.get("monitor_address"),
-    )
-    kind = "APP_COOKIE" if field == "cookie_name" else "HTTP_COOKIE"
-    pool = Pool(
-        id=given_value.get("pool_id", "P1"),
-        protocol="HTTP",
-        algorithm=given_value.get("algorithm", "ROUND_ROBIN"),
-        persistence=Persistence(type=kind, cookie_name=given_value.get("cookie_name", "c")),
-        monitor=monitor,
-        members=(member,),
-    )
+    held: dict[str, Any] = {field: value}
+    pool = _pool(held)
     listener = Listener(
-        id=given_value.get("listener_id", "L1"),
+        id=held.get("listener_id", "L1"),
         protocol="HTTP",
         port=80,
         default_pool_id=pool.id,
-        insert_headers={"X-Forwarded-For": given_value.get("header", "true")},
-        allowed_cidrs=(given_value.get("cidr", "10.0.0.0/8"),),
+        insert_headers={"X-Forwarded-For": held.get("header", "true")},
+        allowed_cidrs=(held.get("cidr", "10.0.0.0/8"),),
     )
     return AmphoraSpec(
         amphora_id="amphora",
@@ -97,10 +70,39 @@ def _document(field: str, value: str) -> AmphoraSpec:
         epoch=1,
         revision=1,
         generation=1,
-        vips=(given_value.get("vip", "10.0.0.5"),),
+        vips=(held.get("vip", "10.0.0.5"),),
         listeners=(listener,),
         pools=(pool,),
-        cookie_key=given_value.get("cookie_key", "key"),
+        cookie_key=held.get("cookie_key", "key"),
+    )
+
+
+def _pool(held: dict[str, Any]) -> Pool:
+    free = ("http_method", "url_path", "expected_codes", "domain_name")
+    monitor = Monitor(
+        id="H1",
+        type=held.get("monitor_type", "HTTPS"),
+        delay=1,
+        timeout=1,
+        rise=1,
+        fall=1,
+        http_version=1.1,
+        **{name: held.get(name) for name in free},
+    )
+    member = Member(
+        id=held.get("member_id", "m1"),
+        address=held.get("address", "10.1.0.1"),
+        port=80,
+        monitor_address=held.get("monitor_address"),
+    )
+    kind = "APP_COOKIE" if "cookie_name" in held else "HTTP_COOKIE"
+    return Pool(
+        id=held.get("pool_id", "P1"),
+        protocol="HTTP",
+        algorithm=held.get("algorithm", "ROUND_ROBIN"),
+        persistence=Persistence(type=kind, cookie_name=held.get("cookie_name", "c")),
+        monitor=monitor,
+        members=(member,),
     )
 
 
