@@ -78,7 +78,8 @@ def _document(field: str, value: str) -> AmphoraSpec:
 
 
 def _pool(held: dict[str, Any]) -> Pool:
-    free = ("http_method", "url_path", "expected_codes", "domain_name")
+    names = ("http_method", "url_path", "expected_codes", "domain_name")
+    free: dict[str, Any] = {name: held.get(name) for name in names}
     monitor = Monitor(
         id="H1",
         type=held.get("monitor_type", "HTTPS"),
@@ -87,7 +88,7 @@ def _pool(held: dict[str, Any]) -> Pool:
         rise=1,
         fall=1,
         http_version=1.1,
-        **{name: held.get(name) for name in free},
+        **free,
     )
     member = Member(
         id=held.get("member_id", "m1"),
