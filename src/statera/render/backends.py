@@ -16,7 +16,7 @@ from statera.render.servers import (
     proxy_words,
     server_words,
 )
-from statera.render.writer import Owner, Unrenderable, Writer, is_name, quote
+from statera.render.writer import Owner, Unrenderable, Writer, member_owner, quote
 from statera.spec.document import AmphoraSpec, Monitor, Pool
 
 _BALANCE = {
@@ -55,15 +55,13 @@ def tables(
     for pool in pools.values():
         writer.owner = Owner("pool", pool.id)
         kind = "string len 128" if pool.persistence and _application(pool) else "ipv6"
-        writer.line(f"table {_name(pool)} type {kind} size {options.stick_entries}")
+        writer.line(f"table {pool.id} type {kind} size {options.stick_entries}")
 
 
 def backend(writer: Writer, backend: Backend, spec: AmphoraSpec) -> None:
     """Write `backend`: the pool's own lines, then its check, then its members."""
     pool = backend.pool
     owner = Owner("pool", pool.id)
-    if not is_name(pool.id):
-        raise Unrenderable(owner, "the id is not valid")
     writer.section(f"backend {backend.name}", owner)
     writer.line(f"mode {backend.mode}")
     algorithm = _BALANCE.get(pool.algorithm)
@@ -109,12 +107,6 @@ def _table(backend: Backend) -> bool:
     """Say whether `backend` needs a persistence table; cookies mean nothing outside HTTP."""
     kind = backend.pool.persistence.type if backend.pool.persistence else None
     return kind == "SOURCE_IP" or (kind == "APP_COOKIE" and backend.mode == HTTP)
-
-
-def _name(pool: Pool) -> str:
-    if not is_name(pool.id):
-        raise Unrenderable(Owner("pool", pool.id), "the id is not valid")
-    return pool.id
 
 
 def _http(writer: Writer) -> None:
@@ -182,6 +174,6 @@ def _members(writer: Writer, pool: Pool) -> None:
     probed = checked(pool) is not None
     given = numbers(pool)
     for member in pool.members:
-        writer.owner = Owner("member", member.id)
+        writer.owner = member_owner(member.id)
         words = "server " + server_words(member, probed, given.get(member.id))
         writer.line(words if member.enabled else words + " disabled")

@@ -33,6 +33,10 @@ def render(spec: AmphoraSpec, options: Options) -> Rendered:
     if not is_name(spec.amphora_id):
         raise Unrenderable(root, "the amphora's id is not valid")
     plan = routes(spec)
+    for backend in plan.backends:
+        # First of all, because a listener's lines name the backend too.
+        if not is_name(backend.pool.id):
+            raise Unrenderable(Owner("pool", backend.pool.id), "the id is not valid")
     writer = Writer(root)
     _global(writer, spec, options, root)
     _defaults(writer, root)
@@ -51,6 +55,7 @@ def _global(writer: Writer, spec: AmphoraSpec, options: Options, root: Owner) ->
     writer.line(f"chroot {quote(options.chroot)}")
     # Weak quotes: the address may name a variable of the environment.
     writer.line(f'stats socket "{options.stats_socket}" mode 600 level admin expose-fd listeners')
+    writer.line("stats maxconn 100")
     writer.line(f"server-state-file {quote(options.state_file)}")
     writer.line(f"maxconn {options.max_connections}")
     writer.line(f"nbthread {options.threads}")

@@ -98,8 +98,8 @@ def server_words(member: Member, probed: bool, number: int | None) -> str:
 
 
 def _bare(member: Member) -> str:
-    """Return the monitor address of `member`, without a port."""
+    """Return the monitor address of `member`, without a port but with the brackets of IPv6."""
     address = endpoint(member.monitor_address or "", 1)
     if address is None:
         raise Unrenderable(Owner("member", member.id), "the monitor address is not an IP address")
-    return address.removesuffix(":1").strip("[]")
+    return address.removesuffix(":1")

@@ -1,6 +1,7 @@
 """A small HTTP/1.1 backend with keep-alive: `backend.py ADDRESS PORT NAME` answers NAME.
 
-`/slow` answers after a second; `/headers` answers with the request's headers.
+`/slow` answers after a second; `/headers` answers with the request's headers, and
+so does a connection that begins with the PROXY protocol.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ async def _serve(name: bytes, reader: asyncio.StreamReader, writer: asyncio.Stre
             body = name
             if path.startswith(b"/slow"):
                 await asyncio.sleep(1)
-            if path.startswith(b"/headers"):
+            if path.startswith(b"/headers") or head.startswith(b"PROXY "):
                 body = head
             cookie = b"Set-Cookie: APPID=%s-session\r\n" % name if path == b"/login" else b""
             writer.write(

@@ -33,6 +33,12 @@ def test_process_is_harmless(bench: Bench) -> None:
         root = os.readlink(f"/proc/{pid}/root")
         assert root == str(bench.directory / "chroot")
         assert os.listdir(root) == []
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        hard = int(limits.partition("Max open files")[2].split()[1])
+        info = dict(line.split(": ", 1) for line in (await _ask(bench, "show info")).splitlines()
+                    if ": " in line)  # fmt: skip
+        assert int(info["Maxsock"]) <= hard
+        assert int(info["Maxconn"]) >= min(hard, 1_000_000) // 3
         assert (bench.directory / "haproxy.cfg").stat().st_mode & 0o777 == 0o600
         await engine.stop()
 
@@ -104,6 +110,21 @@ def test_inserted_headers(bench: Bench) -> None:
         assert "x-forwarded-for: 10.1.0.3" in seen
         assert "x-forwarded-port: 80" in seen
         assert "x-forwarded-proto: http" in seen
+        await engine.stop()
+
+    asyncio.run(scenario())
+
+
+def test_proxy_protocol(bench: Bench) -> None:
+    """A PROXY pool tells its members the client's address, from the file and added at run time."""
+
+    async def scenario() -> None:
+        bench.backends(1, 2)
+        engine = bench.engine()
+        for number in (1, 2):
+            await engine.apply(bench.spec(bench.pool(bench.member(number), protocol="PROXY")))
+            seen = (await bench.get(source="10.1.0.3")).body
+            assert seen.startswith("PROXY TCP4 10.1.0.3 10.0.0.5 ")
         await engine.stop()
 
     asyncio.run(scenario())

@@ -18,7 +18,11 @@ from pathlib import Path
 import msgspec
 
 from statera.agent.haproxy.ledger import Page
+from statera.lb.errors import Final
 from statera.spec.document import AmphoraSpec
+
+_LONGEST = 107 - len("/0123456789.sock")
+"""Bytes of a directory in which a unix socket can still be made."""
 
 
 class Disk:
@@ -34,7 +38,9 @@ class Disk:
         self._ledger = directory / "ledger.json"
 
     def prepare(self) -> None:
-        """Make the directory, for root alone."""
+        """Make the directory, for root alone; raise `Final` if its path is too long for sockets."""
+        if len(os.fsencode(self.directory)) > _LONGEST:
+            raise Final(f"the path {self.directory} is longer than {_LONGEST} bytes")
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.chroot.mkdir(mode=0o555, exist_ok=True)
 

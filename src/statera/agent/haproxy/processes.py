@@ -80,7 +80,11 @@ class Processes:
             if previous is None or _NO_SOCKETS not in refused.messages:
                 raise
             process = await start(dataclasses.replace(launch, previous=None))
-        if previous is None or not previous.alive:
+        if previous is not self.current or previous is None:
+            self._enthrone(process)
+            return None
+        if not previous.alive:
+            self._bury(previous)
             self._enthrone(process)
             return None
         leaving = await Leaving.open(previous, self.reading)
@@ -198,13 +202,16 @@ class Processes:
     async def _watch(self, process: Process) -> None:
         """Wait for the end of `process`; say so if it was the one in force."""
         await process.ended()
-        if process is not self.current:
-            return
+        if process is self.current:
+            self._bury(process)
+            self.died()
+
+    def _bury(self, process: Process) -> None:
+        """Note that the process in force died by itself."""
         LOG.warning("haproxy.died pid=%d", process.record.pid)
         self.current = None
         self._ledger.add(self.reading)
         process.remove()
-        self.died()
 
     async def _see_out(self, leaving: Leaving) -> None:
         await leaving.wait()
