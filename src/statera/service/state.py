@@ -95,12 +95,12 @@ class State:
             raise StateError(f"cannot make the state directory {self.root}: {error}") from error
 
     def installation_id(self) -> str:
-        """Return the short id (5 lower-case letters and digits, a letter first), made once."""
+        """Return the short id (4 lower-case letters and digits, a letter first), made once."""
         path = self.root / "installation"
         with contextlib.suppress(FileNotFoundError):
             return path.read_text().strip()
         fresh = secrets.choice(_ID_LETTERS[:22]) + "".join(
-            secrets.choice(_ID_LETTERS) for _ in range(4)
+            secrets.choice(_ID_LETTERS) for _ in range(3)
         )
         draft = self.root / f"installation.{os.getpid()}"
         draft.write_text(f"{fresh}\n")
