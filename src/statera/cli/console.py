@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 
 DONE = 0
 FAILED = 1
@@ -37,7 +38,7 @@ class Progress:
             print(f"[{self.seconds:5.1f} s] {text}", file=sys.stderr, flush=True)
 
 
-def table(rows: list[tuple[str, ...]], indent: str = "  ") -> str:
+def table(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> str:
     """Return the rows with their columns aligned."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines = (

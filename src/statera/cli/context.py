@@ -1,0 +1,150 @@
+"""What every process of an installation starts from: its state directory and its settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from statera.service.configuration import load
+from statera.service.settings import option
+from statera.service.state import State
+from statera.service.wake import Wakes
+
+T = TypeVar("T")
+SYSTEM_FILE = Path("/etc/statera/statera.conf")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Group `server`: where the APIs are served."""
+
+    bind_host: str = option("127.0.0.1", "Address to serve on; local, until somebody opens it.")
+    bind_port: int = option(
+        9876, "Port of all APIs; the Load Balancer API's own.", min=1, max=65535
+    )
+    threads: int = option(
+        16, "Requests worked on at once; they wait for the database more than they compute.", min=1
+    )
+    takeover_seconds: float = option(
+        5.0, "How long a start waits for its predecessor to let go of the port."
+    )
+
+    @property
+    def url(self) -> str:
+        """Return the URL under which clients on this machine reach the APIs."""
+        return f"http://{url_host(self.bind_host)}:{self.bind_port}"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """Group `database`."""
+
+    connection: str | None = option(
+        None, "SQLAlchemy URL; without one an SQLite file in the state directory.", secret=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeSettings:
+    """Group `edges`: which implementation stands behind each edge."""
+
+    identity: str = option(
+        "embedded",
+        "Who says who is calling: the embedded identity, or `noauth`: everybody is administrator.",
+        choices=("embedded", "noauth"),
+    )
+    network: str = option(
+        "embedded",
+        "Where ports come from: the embedded network, or `noop`, which takes any id and pretends.",
+        choices=("embedded", "noop"),
+    )
+    compute: str = option(
+        "machines",
+        "Where amphorae run: on machines with an agent, or `noop`, which pretends.",
+        choices=("machines", "noop"),
+    )
+    keys: str = option(
+        "noop",
+        "Where certificates live; `noop` lets everybody read every reference.",
+        choices=("noop",),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Group `clients`."""
+
+    clouds_yaml: bool = option(
+        True, "Write the cloud `statera` into the user's clouds.yaml, where clients look for it."
+    )
+
+
+GROUPS: dict[str, str] = {
+    "DEFAULT": "statera.service.logs:LogSettings",
+    "supervisor": "statera.service.supervisor:SupervisorSettings",
+    "server": "statera.cli.context:ServerSettings",
+    "database": "statera.cli.context:DatabaseSettings",
+    "edges": "statera.cli.context:EdgeSettings",
+    "clients": "statera.cli.context:ClientSettings",
+    "identity": "statera.cloud.identity.settings:IdentitySettings",
+}
+"""The settings class of each group of the configuration file, as `module:class`."""
+
+
+def url_host(host: str) -> str:
+    """Return where clients of this machine connect for a bind address, as part of a URL."""
+    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"[{local}]" if ":" in local else local
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One installation: `settings` by group; `overrides` came from the command line."""
+
+    state: State
+    settings: Mapping[str, Any]
+    overrides: Mapping[str, str]
+
+    def get(self, kind: type[T]) -> T:
+        """Return the settings of one class."""
+        return next(each for each in self.settings.values() if isinstance(each, kind))
+
+    @property
+    def database_url(self) -> str:
+        """Return the SQLAlchemy URL of the installation's database."""
+        return self.get(DatabaseSettings).connection or self.state.database_url
+
+    def wakes(self) -> Wakes:
+        """Return the wake-ups between this installation's processes."""
+        return Wakes(self.state.run / "wake")
+
+    def arguments(self) -> list[str]:
+        """Return the command-line options that give another process the same context."""
+        chosen = [f"--set={name}={value}" for name, value in sorted(self.overrides.items())]
+        return ["--state-dir", str(self.state.root), *chosen]
+
+
+def load_context(root: Path, overrides: Mapping[str, str]) -> Context:
+    """Read the settings of the installation at `root`.
+
+    Raise `service.configuration.ConfigurationError`.
+    """
+    state = State(root)
+    classes = {group: _class(path) for group, path in GROUPS.items()}
+    settings = load(classes, [SYSTEM_FILE, state.configuration], overrides, os.environ)
+    server: ServerSettings = settings["server"]
+    identity = settings["identity"]
+    if identity == type(identity)():  # nobody said how clients reach us: as they were told to bind
+        settings["identity"] = dataclasses.replace(identity, public_url=server.url)
+    return Context(state, settings, dict(overrides))
+
+
+def _class(path: str) -> type[Any]:
+    module, _, name = path.partition(":")
+    found: type[Any] = getattr(importlib.import_module(module), name)
+    return found

@@ -1,0 +1,42 @@
+"""A small HTTP backend that answers with its own name: `python -m … NAME ADDRESS PORT`."""
+
+from __future__ import annotations
+
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers every GET with the server's name."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = 8192  # head and body in one segment
+    disable_nagle_algorithm = True
+    name = b"?"
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(self.name)))
+        self.end_headers()
+        self.wfile.write(self.name)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep quiet."""
+
+
+def main(arguments: list[str]) -> None:
+    """Serve until killed."""
+    name, address, port = arguments
+    Handler.name = f"{name}\n".encode()
+    server = ThreadingHTTPServer((address, int(port)), Handler, bind_and_activate=False)
+    server.request_queue_size = 128
+    server.daemon_threads = True
+    server.server_bind()
+    server.server_activate()
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

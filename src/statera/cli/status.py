@@ -1,0 +1,128 @@
+"""`statera status`: what runs, since when, how often it was restarted, and what it serves."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Any
+
+from statera.cli.console import DONE, FAILED, NOT_RUNNING, table
+from statera.cli.context import Context, ServerSettings
+from statera.service.state import State
+
+
+def ask_supervisor(state: State, seconds: float = 5.0) -> dict[str, Any] | None:
+    """Return what the supervisor says about itself and its processes, None when none answers."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(seconds)
+        try:
+            connection.connect(str(state.supervisor_socket))
+            parts = iter(lambda: connection.recv(65536), b"")
+            said: dict[str, Any] = json.loads(b"".join(parts))
+        except (OSError, ValueError):
+            return None
+    return said
+
+
+def gather(context: Context) -> dict[str, Any]:
+    """Return the status as data; counts are missing where there is no database yet."""
+    state = context.state
+    record: dict[str, Any] = {
+        "state_dir": str(state.root),
+        "installation": state.known_id(),
+        "api": context.get(ServerSettings).url,
+        "supervisor": ask_supervisor(state),
+    }
+    if state.known_id() is not None:
+        record |= _counts(context)
+    return record
+
+
+def _counts(context: Context) -> dict[str, Any]:
+    import sqlalchemy as sa  # noqa: PLC0415  a status of nothing needs no database
+
+    from statera.store.database import Database  # noqa: PLC0415
+    from statera.store.tables.placement import amphora, machine  # noqa: PLC0415
+
+    database = Database(context.database_url)
+    try:
+        return database.read(
+            lambda connection: {
+                "machines": [
+                    dict(row._mapping)
+                    for row in connection.execute(
+                        sa.select(machine.c.id, machine.c.host, machine.c.connected)
+                    )
+                ],
+                "amphorae": {
+                    row.status: row.number
+                    for row in connection.execute(
+                        sa.select(amphora.c.status, sa.func.count().label("number")).group_by(
+                            amphora.c.status
+                        )
+                    )
+                },
+                "load_balancers": connection.scalar(
+                    sa.select(sa.func.count(sa.distinct(amphora.c.load_balancer_id)))
+                ),
+            }
+        )
+    except sa.exc.DBAPIError:  # not yet migrated
+        return {}
+    finally:
+        database.close()
+
+
+def status(context: Context, *, as_json: bool) -> int:
+    """Print the status.  Return 0 when everything is ready, 1 when not yet, 3 when not running."""
+    record = gather(context)
+    print(json.dumps(record, indent=2) if as_json else describe(record))
+    supervisor = record["supervisor"]
+    if supervisor is None:
+        return NOT_RUNNING
+    return DONE if supervisor["ready"] else FAILED
+
+
+def describe(record: dict[str, Any]) -> str:
+    """Return the status as text for people."""
+    supervisor = record["supervisor"]
+    lines = [f"state      {record['state_dir']} (installation {record['installation'] or 'none'})"]
+    if supervisor is None:
+        lines.append("processes  not running; `statera up` starts them")
+    else:
+        lines.append(f"api        {record['api']}")
+        lines.append(f"processes  supervisor {supervisor['pid']}, up {span(supervisor['uptime'])}")
+        rows = [("name", "pid", "state", "uptime", "restarts", "last exit")]
+        rows += [
+            (
+                process["name"],
+                str(process["pid"] or "-"),
+                process["state"],
+                span(process["uptime"]),
+                str(process["restarts"]),
+                process["last_exit"] or "-",
+            )
+            for process in supervisor["processes"]
+        ]
+        lines.append(table(rows))
+    for machine in record.get("machines", []):
+        how = "connected" if machine["connected"] else "silent"
+        lines.append(f"machine    {machine['host']} ({machine['id']}): {how}")
+    if "load_balancers" in record:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(record["amphorae"].items()))
+        lines.append(f"load balancers {record['load_balancers']}; amphorae: {kinds or 'none'}")
+    return "\n".join(lines)
+
+
+def span(seconds: float) -> str:
+    """Return a time span for people (`3 s`, `2 min 5 s`, `4 h 10 min`, `3 d 2 h`)."""
+    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    whole = int(seconds)
+    for index, (size, name) in enumerate(units):
+        if whole >= size or size == 1:
+            text = f"{whole // size} {name}"
+            rest = whole % size
+            if index + 1 < len(units) and rest >= units[index + 1][0]:
+                text += f" {rest // units[index + 1][0]} {units[index + 1][1]}"
+            return text
+    return "0 s"
