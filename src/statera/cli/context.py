@@ -91,6 +91,9 @@ GROUPS: dict[str, str] = {
     "database": "statera.cli.context:DatabaseSettings",
     "edges": "statera.cli.context:EdgeSettings",
     "clients": "statera.cli.context:ClientSettings",
+    "agent": "statera.agent.daemon:AgentSettings",
+    "haproxy": "statera.agent.haproxy.settings:HaproxySettings",
+    "network": "statera.cloud.network.settings:NetworkSettings",
     "identity": "statera.cloud.identity.settings:IdentitySettings",
 }
 """The settings class of each group of the configuration file, as `module:class`."""
