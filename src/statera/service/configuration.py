@@ -53,7 +53,7 @@ def load(
         raise ConfigurationError(problems)
     _parse(conf, existing)
     for group, option, value, origin in overrides:
-        _override(conf, group, option, value, origin, problems)
+        _override(conf, (group, option, value, origin), classes[group], problems)
     loaded = {
         group: _build(conf, group, settings, origins, problems)
         for group, settings in classes.items()
@@ -210,12 +210,22 @@ def _parse(conf: cfg.ConfigOpts, files: list[Path]) -> None:
 
 
 def _override(
-    conf: cfg.ConfigOpts, group: str, option: str, value: str, origin: str, problems: list[str]
+    conf: cfg.ConfigOpts, override: Override, settings: type[Any], problems: list[str]
 ) -> None:
+    group, option, value, origin = override
     try:
         conf.set_override(option, value, group=_group(group))
     except (ValueError, cfg.Error) as error:
-        problems.append(f"{origin}: [{group}] {option}: {error}")
+        problems.append(_bad_value(origin, group, option, settings, error))
+
+
+def _bad_value(origin: str, group: str, option: str, settings: type[Any], error: Exception) -> str:
+    """Return the problem of a value that its type refuses; a secret's is not repeated."""
+    secret = any(
+        field.name == option and field.metadata.get("secret")
+        for field in dataclasses.fields(settings)
+    )
+    return f"{origin}: [{group}] {option}: {'the value cannot be used' if secret else error}"
 
 
 def _build(
@@ -231,8 +241,8 @@ def _build(
         try:
             value = conf[option] if group == "DEFAULT" else conf[group][option]
         except (ValueError, cfg.Error) as error:
-            origin = origins.get((group, option), "configuration")
-            problems.append(f"{origin}: [{group}] {option}: {error}")
+            origin = str(origins.get((group, option), "configuration"))
+            problems.append(_bad_value(origin, group, option, settings, error))
             continue
         values[option] = _convert(_bare(hints[option]), value)
     return None if problems else settings(**values)

@@ -50,7 +50,10 @@ def setup(settings: LogSettings, process: str) -> None:
     conf.set_override("logging_default_format_string", _TEXT)
     conf.set_override("logging_exception_prefix", "%(asctime)s %(process)d ERROR %(name)s")
     conf.set_override("default_log_levels", list(_QUIET))
-    if settings.log_dir is not None:
+    conf.set_override("logging_debug_format_suffix", "")
+    if settings.log_dir is None:
+        conf.set_override("use_stderr", True)
+    else:
         settings.log_dir.mkdir(parents=True, exist_ok=True)
         conf.set_override("log_file", str(settings.log_dir / f"{process}.log"))
     log.setup(conf, "statera")
