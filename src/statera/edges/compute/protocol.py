@@ -15,7 +15,13 @@ class Placement:
 
 
 class Compute(Protocol):
-    """The compute service.  Calls are repeatable: what they create is named after the amphora."""
+    """The compute service.  Calls are repeatable: what they create is named after the amphora.
+
+    `reports`: agents report from where it places.  Without (the no-op) a published document counts
+    as in force.
+    """
+
+    reports: bool
 
     def place(self, amphora_id: str, load_balancer_id: str) -> Placement:
         """Find or create room for the amphora.  Raise `lb.errors.Retryable` when there is none."""
