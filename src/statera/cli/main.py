@@ -147,3 +147,6 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "db": _db,
     "run": _run,
 }
+
+if __name__ == "__main__":
+    sys.exit(main())

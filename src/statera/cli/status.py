@@ -27,11 +27,14 @@ def ask_supervisor(state: State, seconds: float = 5.0) -> dict[str, Any] | None:
 def gather(context: Context) -> dict[str, Any]:
     """Return the status as data; counts are missing where there is no database yet."""
     state = context.state
+    said = ask_supervisor(state)
     record: dict[str, Any] = {
         "state_dir": str(state.root),
         "installation": state.known_id(),
         "api": context.get(ServerSettings).url,
-        "supervisor": ask_supervisor(state),
+        "ready": bool(said and said["ready"]),
+        "supervisor": {key: said[key] for key in ("pid", "uptime")} if said else None,
+        "processes": said["processes"] if said else [],
     }
     if state.known_id() is not None:
         record |= _counts(context)
@@ -77,10 +80,9 @@ def status(context: Context, *, as_json: bool) -> int:
     """Print the status.  Return 0 when everything is ready, 1 when not yet, 3 when not running."""
     record = gather(context)
     print(json.dumps(record, indent=2) if as_json else describe(record))
-    supervisor = record["supervisor"]
-    if supervisor is None:
+    if record["supervisor"] is None:
         return NOT_RUNNING
-    return DONE if supervisor["ready"] else FAILED
+    return DONE if record["ready"] else FAILED
 
 
 def describe(record: dict[str, Any]) -> str:
@@ -102,7 +104,7 @@ def describe(record: dict[str, Any]) -> str:
                 str(process["restarts"]),
                 process["last_exit"] or "-",
             )
-            for process in supervisor["processes"]
+            for process in record["processes"]
         ]
         lines.append(table(rows))
     for machine in record.get("machines", []):

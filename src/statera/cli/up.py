@@ -54,7 +54,7 @@ def _check(context: Context) -> None:
 
 def command(context: Context, process: str) -> list[str]:
     """Return the command line of one of our processes."""
-    return [sys.executable, "-m", "statera.cli", "run", process, *context.arguments()]
+    return [sys.executable, "-m", "statera.cli.main", "run", process, *context.arguments()]
 
 
 def supervise(context: Context, *, to_files: bool) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
+import tempfile
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -41,9 +42,14 @@ def test_installations_differ(tmp_path: Path) -> None:
     assert len(ids) > 15
 
 
-def test_prepare_makes_private_directories(tmp_path: Path) -> None:
+def test_prepare_makes_private_directories() -> None:
     """Nobody but the owner reads the state."""
-    state = State(tmp_path / "s")
+    with tempfile.TemporaryDirectory(prefix="st") as folder:
+        check_private(State(Path(folder) / "s"))
+
+
+def check_private(state: State) -> None:
+    """Prepare the directory twice and look at its modes."""
     state.prepare()
     state.prepare()
     for folder in (state.root, state.run, state.logs, state.agent):

@@ -67,7 +67,7 @@ def client_path() -> Path:
     path = Path(sys.executable).parent / "openstack"
     if not path.exists():
         raise Stop(
-            "python-openstackclient and python-octaviaclient are not installed beside statera"
+            "the openstack client is not installed beside statera (`pip install statera[client]`)"
         )
     return path
 
