@@ -19,8 +19,8 @@ from typing import IO
 DEFAULT_ROOT = Path("/var/lib/statera")
 SOCKET_PATH_LIMIT = 107
 """Longest path of a unix socket in bytes (`sun_path` is 108 with its terminating zero)."""
-SOCKET_NAME_ROOM = 40
-"""Bytes that names below the run directory need (`/wake/documents/4194304.sock` and the like)."""
+SOCKET_NAME_ROOM = 72
+"""Bytes that names below the state directory need (longest: `/agent/amphorae/<id>/<file>.sock`)."""
 _ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -87,7 +87,7 @@ class State:
 
         Raise `StateError` when the path is too long for unix sockets or cannot be written.
         """
-        check_socket_room(self.run)
+        check_socket_room(self.root)
         try:
             for folder in (self.root, self.run, self.logs, self.agent):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -145,13 +145,13 @@ class State:
         return None
 
 
-def check_socket_room(run: Path) -> None:
-    """Raise `StateError` when unix sockets below `run` would have too long a path."""
-    longest = len(os.fsencode(run)) + SOCKET_NAME_ROOM
+def check_socket_room(root: Path) -> None:
+    """Raise `StateError` when unix sockets below `root` would have too long a path."""
+    longest = len(os.fsencode(root)) + SOCKET_NAME_ROOM
     if longest > SOCKET_PATH_LIMIT:
         over = longest - SOCKET_PATH_LIMIT
         raise StateError(
-            f"the path {run} is {over} bytes too long for unix sockets "
+            f"the path {root} is {over} bytes too long for unix sockets "
             f"(the kernel takes {SOCKET_PATH_LIMIT}); choose a shorter --state-dir"
         )
 

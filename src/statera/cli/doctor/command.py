@@ -28,7 +28,7 @@ def examine(state: State, host: str, port: int) -> list[Finding]:
         *machine.kernel(),
         machine.files(),
         machine.disk(state.root),
-        machine.sockets(state.run),
+        machine.sockets(state.root),
         machine.port(host, port, running),
         machine.database(),
     ]

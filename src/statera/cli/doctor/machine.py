@@ -97,10 +97,10 @@ def disk(root: Path) -> Finding:
     return Finding("disk", True, f"{megabytes} MB free below {place}")
 
 
-def sockets(run: Path) -> Finding:
+def sockets(root: Path) -> Finding:
     """Unix sockets fit below the state directory."""
     try:
-        check_socket_room(run)
+        check_socket_room(root)
     except StateError as error:
         return Finding("socket-paths", False, f"{error}.")
     return Finding("socket-paths", True, "unix socket paths are short enough")
