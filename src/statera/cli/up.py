@@ -78,7 +78,7 @@ def supervise(context: Context, *, to_files: bool) -> int:
                 )
                 for name in PROCESSES
             ]
-            about = {"state_dir": str(state.root), "installation": state.installation_id()}
+            about = {"api": context.get(ServerSettings).url}
             return asyncio.run(_supervise(context, children, about))
     except Locked as error:
         raise Stop(str(error)) from error

@@ -11,9 +11,10 @@ from typing import Any
 
 from statera.cli.clouds import read_login
 from statera.cli.console import DONE, FAILED, Progress, Stop
-from statera.cli.context import Context, ServerSettings
+from statera.cli.context import Context
 from statera.cli.demo import client, network, spaces, traffic
 from statera.cli.demo.rest import Refused, Rest, wait_for
+from statera.cli.status import gather
 from statera.cli.up import up
 
 _BACKENDS = 3
@@ -43,7 +44,7 @@ def demo(context: Context, requests: int) -> int:
     login = read_login(context.state.clouds)
     if login is None:
         raise Stop("the demo needs the embedded identity ([edges] identity = embedded)")
-    rest = Rest(context.get(ServerSettings).url, login)
+    rest = Rest(gather(context)["api"], login)  # it may have been started with another --bind
     remove_earlier(rest, progress)
     spaces.remove_spaces(context.state.installation_id())
     found = network.ensure_network(rest)
