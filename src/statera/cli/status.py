@@ -31,7 +31,7 @@ def gather(context: Context) -> dict[str, Any]:
     record: dict[str, Any] = {
         "state_dir": str(state.root),
         "installation": state.known_id(),
-        "api": said["api"] if said else context.get(ServerSettings).url,
+        "api": (said or {}).get("api", context.get(ServerSettings).url),
         "ready": bool(said and said["ready"]),
         "supervisor": {key: said[key] for key in ("pid", "uptime")} if said else None,
         "processes": said["processes"] if said else [],
