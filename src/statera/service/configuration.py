@@ -84,8 +84,9 @@ def _options(settings: type[Any]) -> list[cfg.Opt]:
 
 def _option(field: dataclasses.Field[Any], hint: Any) -> cfg.Opt:
     known = field.metadata
+    default = _default(field)
     common: dict[str, Any] = {
-        "default": list(field.default) if isinstance(field.default, tuple) else field.default,
+        "default": list(default) if isinstance(default, tuple) else default,
         "help": known["help"],
         "secret": known.get("secret", False),
         "mutable": known.get("mutable", False),
@@ -104,11 +105,23 @@ def _option(field: dataclasses.Field[Any], hint: Any) -> cfg.Opt:
         case kind if kind is str:
             return cfg.StrOpt(field.name, choices=known.get("choices"), **common)
         case kind if kind is Path:
-            common["default"] = None if field.default is None else str(field.default)
+            common["default"] = None if default is None else str(default)
             return cfg.StrOpt(field.name, **common)
         case kind if typing.get_origin(kind) is tuple and typing.get_args(kind) == (str, ...):
             return cfg.ListOpt(field.name, **common)
+        case kind if typing.get_origin(kind) in (dict, Mapping) and _texts(kind):
+            return cfg.DictOpt(field.name, **common)
     raise TypeError(f"{field.name}: a setting cannot have the type {hint}")
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _texts(mapping: Any) -> bool:
+    return typing.get_args(mapping) == (str, str)
 
 
 def _bare(hint: Any) -> Any:

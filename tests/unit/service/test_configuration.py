@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ class Sample:
     place: Path = option(Path("/here"), "A path.")  # noqa: RUF009
     maybe: str | None = option(None, "Perhaps a word.")
     colours: tuple[str, ...] = option(("red", "blue"), "Several words.")
+    words: Mapping[str, str] = option({"a": "b"}, "Words for words.")
     kind: str = option("big", "One of two.", choices=("big", "small"))
     pin: int = option(0, "A number to keep.", secret=True)
     bolt: int = option(1, "Once called elsewhere.", old="sample.screw")
@@ -68,6 +70,7 @@ def test_defaults(tmp_path: Path) -> None:
         ("maybe = yes", Sample(maybe="yes")),
         ("colours = green, grey", Sample(colours=("green", "grey"))),
         ("colours =", Sample(colours=())),
+        ("words = x: one y, z:", Sample(words={"x": "one y", "z": ""})),
         ("kind = small", Sample(kind="small")),
         ("screw = 4", Sample(bolt=4)),
         ("# size = 1", Sample()),
