@@ -91,6 +91,8 @@ GROUPS: dict[str, str] = {
     "database": "statera.cli.context:DatabaseSettings",
     "edges": "statera.cli.context:EdgeSettings",
     "clients": "statera.cli.context:ClientSettings",
+    "api": "statera.api.settings:ApiSettings",
+    "controller": "statera.controller.settings:ControllerSettings",
     "agent": "statera.agent.daemon:AgentSettings",
     "haproxy": "statera.agent.haproxy.settings:HaproxySettings",
     "network": "statera.cloud.network.settings:NetworkSettings",

@@ -82,46 +82,47 @@ def _options(settings: type[Any]) -> list[cfg.Opt]:
     ]
 
 
+_KINDS = {
+    bool: cfg.BoolOpt,
+    int: cfg.IntOpt,
+    float: cfg.FloatOpt,
+    str: cfg.StrOpt,
+    Path: cfg.StrOpt,
+}
+
+
 def _option(field: dataclasses.Field[Any], hint: Any) -> cfg.Opt:
     known = field.metadata
     default = _default(field)
-    common: dict[str, Any] = {
-        "default": list(default) if isinstance(default, tuple) else default,
-        "help": known["help"],
-        "secret": known.get("secret", False),
-        "mutable": known.get("mutable", False),
-    }
+    if isinstance(default, tuple):
+        default = list(default)
+    elif isinstance(default, Path):
+        default = str(default)
+    more: dict[str, Any] = {key: known[key] for key in ("min", "max", "choices") if key in known}
+    more["secret"] = known.get("secret", False)
+    more["mutable"] = known.get("mutable", False)
     if "old" in known:
         group, _, name = known["old"].rpartition(".")
-        common["deprecated_opts"] = [cfg.DeprecatedOpt(name, group=group or None)]
-    bounds = {key: known[key] for key in ("min", "max") if key in known}
-    match _bare(hint):
-        case kind if kind is bool:
-            return cfg.BoolOpt(field.name, **common)
-        case kind if kind is int:
-            return cfg.IntOpt(field.name, **bounds, **common)
-        case kind if kind is float:
-            return cfg.FloatOpt(field.name, **bounds, **common)
-        case kind if kind is str:
-            return cfg.StrOpt(field.name, choices=known.get("choices"), **common)
-        case kind if kind is Path:
-            common["default"] = None if default is None else str(default)
-            return cfg.StrOpt(field.name, **common)
-        case kind if typing.get_origin(kind) is tuple and typing.get_args(kind) == (str, ...):
-            return cfg.ListOpt(field.name, **common)
-        case kind if typing.get_origin(kind) in (dict, Mapping) and _texts(kind):
-            return cfg.DictOpt(field.name, **common)
-    raise TypeError(f"{field.name}: a setting cannot have the type {hint}")
+        more["deprecated_opts"] = [cfg.DeprecatedOpt(name, group=group or None)]
+    return _kind(field.name, _bare(hint))(field.name, default=default, help=known["help"], **more)
+
+
+def _kind(name: str, hint: Any) -> Any:
+    """Return oslo.config's class for a type; raise `TypeError` for one that settings cannot have."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint in _KINDS:
+        return _KINDS[hint]
+    if origin is tuple and arguments == (str, ...):
+        return cfg.ListOpt
+    if origin in (dict, Mapping) and arguments == (str, str):
+        return cfg.DictOpt
+    raise TypeError(f"{name}: a setting cannot have the type {hint}")
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return field.default
-
-
-def _texts(mapping: Any) -> bool:
-    return typing.get_args(mapping) == (str, str)
 
 
 def _bare(hint: Any) -> Any:
