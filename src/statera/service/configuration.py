@@ -108,7 +108,7 @@ def _option(field: dataclasses.Field[Any], hint: Any) -> cfg.Opt:
 
 
 def _kind(name: str, hint: Any) -> Any:
-    """Return oslo.config's class for a type; raise `TypeError` for one that settings cannot have."""
+    """Return oslo.config's class for a type; raise `TypeError` for one that cannot be."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint in _KINDS:
         return _KINDS[hint]

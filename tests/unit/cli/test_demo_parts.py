@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from statera.cli.demo import backend as server
 from statera.cli.demo import client, traffic
 from statera.cli.demo.network import DemoNetwork
 from tests.installation import eventually, free_port
@@ -19,7 +20,7 @@ def backend() -> Iterator[int]:
     """Yield the port of a running backend."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "statera.cli.demo.backend", "demo-1", "127.0.0.1", str(port)]
+        [sys.executable, "-I", server.__file__, "demo-1", "127.0.0.1", str(port)]
     )
     try:
         eventually("the backend's answer", lambda: traffic.answered("127.0.0.1", port))

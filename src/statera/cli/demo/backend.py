@@ -1,4 +1,7 @@
-"""A small HTTP backend that answers with its own name: `python -m … NAME ADDRESS PORT`."""
+"""A small HTTP backend that answers with its own name: `backend.py NAME ADDRESS PORT`.
+
+It is run as a file, with nothing but the standard library, so that it starts fast.
+"""
 
 from __future__ import annotations
 

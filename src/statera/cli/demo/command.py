@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from statera.cli.clouds import read_login
@@ -93,7 +94,7 @@ def start_backends(stage: Stage) -> None:
         stage.backends.append((name, plug.address, _BACKEND_PORT))
         stage.progress.say(f"backend {name} on {plug.address}:{_BACKEND_PORT} in {space}")
     for name, address, port in stage.backends:
-        wait_for(f"{name}'s first answer", lambda a=address, p=port: traffic.answered(a, p), 10.0)  # type: ignore[misc]
+        wait_for(f"{name}'s first answer", partial(traffic.answered, address, port), 10.0)
 
 
 def create(stage: Stage) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from statera.cli.console import Stop
+from statera.cli.demo import backend
 from statera.cli.doctor.programs import found
 
 _FOLDER = Path("/run/netns")
@@ -56,7 +57,7 @@ def start_backend(space: str, name: str, address: str, port: int) -> int:
     """Start a backend in its namespace; it outlives this process.  Return its pid."""
     inside = (_program(), "netns", "exec", space)
     process = subprocess.Popen(
-        [*inside, sys.executable, "-m", "statera.cli.demo.backend", name, address, str(port)],
+        [*inside, sys.executable, "-I", backend.__file__, name, address, str(port)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
