@@ -10,6 +10,7 @@ import os
 import re
 import select
 import signal
+import time
 from pathlib import Path
 
 from statera.cli.console import DONE, FAILED, Progress
@@ -18,8 +19,11 @@ from statera.cli.demo.spaces import remove_spaces
 from statera.cli.doctor.programs import output
 from statera.cli.process_agent import remove_data_plane
 from statera.cli.up import LOCK
+from statera.lb.errors import Retryable, StateraError
 from statera.service.state import State
 from statera.service.supervisor import SupervisorSettings
+
+_AGENT_SECONDS = 10.0
 
 
 def down(context: Context) -> int:
@@ -31,7 +35,10 @@ def down(context: Context) -> int:
         return DONE
     stop_supervisor(state, _patience(context), progress)
     progress.say("removing the data plane")
-    remove_data_plane(context)
+    try:
+        _remove_data_plane(context)
+    except StateraError as error:
+        progress.say(f"the data plane is not removed: {error}")
     remove_spaces(installation)
     left = leftovers(installation)
     if left:
@@ -39,6 +46,21 @@ def down(context: Context) -> int:
         return FAILED
     progress.say(f"everything is removed; data stays in {state.root}")
     return DONE
+
+
+def _remove_data_plane(context: Context) -> None:
+    """Remove it, even if the agent of a killed supervisor is still about to die.
+
+    Raise `lb.errors.Retryable` when something does not go.
+    """
+    deadline = time.monotonic() + _AGENT_SECONDS
+    while True:
+        try:
+            return remove_data_plane(context)
+        except Retryable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def _patience(context: Context) -> float:
