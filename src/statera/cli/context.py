@@ -93,6 +93,7 @@ GROUPS: dict[str, str] = {
     "clients": "statera.cli.context:ClientSettings",
     "api": "statera.api.settings:ApiSettings",
     "controller": "statera.controller.settings:ControllerSettings",
+    "gateway": "statera.gateway.settings:GatewaySettings",
     "agent": "statera.agent.daemon:AgentSettings",
     "haproxy": "statera.agent.haproxy.settings:HaproxySettings",
     "network": "statera.cloud.network.settings:NetworkSettings",
@@ -123,6 +124,11 @@ class Context:
     def database_url(self) -> str:
         """Return the SQLAlchemy URL of the installation's database."""
         return self.get(DatabaseSettings).connection or self.state.database_url
+
+    @property
+    def gateway_socket(self) -> Path:
+        """Return where the gateway of this machine listens for its agent."""
+        return self.state.run / "gateway.sock"
 
     def wakes(self) -> Wakes:
         """Return the wake-ups between this installation's processes."""

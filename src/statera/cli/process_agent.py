@@ -24,7 +24,7 @@ def agent_settings(context: Context) -> daemon.AgentSettings:
     ours = {
         "state_dir": state.agent,
         "installation": state.installation_id(),
-        "gateway_socket": state.run / "gateway.sock",
+        "gateway_socket": context.gateway_socket,
     }
     unset = {
         name: value
