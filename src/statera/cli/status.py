@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import time
+from collections import Counter
 from typing import Any
 
 from statera.cli.console import DONE, FAILED, NOT_RUNNING, table
@@ -42,38 +44,36 @@ def gather(context: Context) -> dict[str, Any]:
 
 
 def _counts(context: Context) -> dict[str, Any]:
+    """Return what the database knows; nothing before its tables are made."""
     import sqlalchemy as sa  # noqa: PLC0415  a status of nothing needs no database
 
+    from statera.api.settings import ApiSettings  # noqa: PLC0415
+    from statera.lb.statuses import provisioning_status  # noqa: PLC0415
     from statera.store.database import Database  # noqa: PLC0415
-    from statera.store.tables.placement import amphora, machine  # noqa: PLC0415
+    from statera.store.tables.objects import load_balancer  # noqa: PLC0415
+    from statera.store.tables.placement import machine  # noqa: PLC0415
 
+    columns = (machine.c.id, machine.c.host, machine.c.connected)
     database = Database(context.database_url)
     try:
-        return database.read(
-            lambda connection: {
-                "machines": [
-                    dict(row._mapping)
-                    for row in connection.execute(
-                        sa.select(machine.c.id, machine.c.host, machine.c.connected)
-                    )
-                ],
-                "amphorae": {
-                    row.status: row.number
-                    for row in connection.execute(
-                        sa.select(amphora.c.status, sa.func.count().label("number")).group_by(
-                            amphora.c.status
-                        )
-                    )
-                },
-                "load_balancers": connection.scalar(
-                    sa.select(sa.func.count(sa.distinct(amphora.c.load_balancer_id)))
-                ),
-            }
+        machines, rows = database.read(
+            lambda connection: (
+                connection.execute(sa.select(*columns).order_by(machine.c.host)).all(),
+                connection.execute(
+                    sa.select(load_balancer).where(load_balancer.c.deleted_at.is_(None))
+                ).all(),
+            )
         )
-    except sa.exc.DBAPIError:  # not yet migrated
+    except sa.exc.DBAPIError:
         return {}
     finally:
         database.close()
+    ceiling = context.get(ApiSettings).pending_ceiling
+    now = time.time()
+    return {
+        "machines": [dict(row._mapping) for row in machines],
+        "load_balancers": Counter(provisioning_status(row, now, ceiling) for row in rows),
+    }
 
 
 def status(context: Context, *, as_json: bool) -> int:
@@ -111,8 +111,9 @@ def describe(record: dict[str, Any]) -> str:
         how = "connected" if machine["connected"] else "silent"
         lines.append(f"machine    {machine['host']} ({machine['id']}): {how}")
     if "load_balancers" in record:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(record["amphorae"].items()))
-        lines.append(f"load balancers {record['load_balancers']}; amphorae: {kinds or 'none'}")
+        kinds = sorted(record["load_balancers"].items())
+        text = ", ".join(f"{count} {kind}" for kind, count in kinds)
+        lines.append(f"balancers  {text or 'none'}")
     return "\n".join(lines)
 
 

@@ -136,8 +136,7 @@ RUNNING: dict[str, Any] = {
         },
     ],
     "machines": [{"id": "m1", "host": "here", "connected": True}],
-    "amphorae": {"ALLOCATED": 2},
-    "load_balancers": 2,
+    "load_balancers": {"ERROR": 1, "ACTIVE": 2},
 }
 
 
@@ -147,7 +146,7 @@ def test_status_text() -> None:
     assert "api    8    ready    1 min   2         signal SIGKILL" in text
     assert "agent  -    waiting  0 s     3         code 1" in text
     assert "here (m1): connected" in text
-    assert "load balancers 2; amphorae: 2 ALLOCATED" in text
+    assert "balancers  2 ACTIVE, 1 ERROR" in text
 
 
 def test_status_text_of_nothing() -> None:
