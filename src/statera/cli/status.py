@@ -46,6 +46,7 @@ def gather(context: Context) -> dict[str, Any]:
 def _counts(context: Context) -> dict[str, Any]:
     """Return what the database knows; nothing before its tables are made."""
     import sqlalchemy as sa  # noqa: PLC0415  a status of nothing needs no database
+    from oslo_db.exception import DBError  # noqa: PLC0415
 
     from statera.api.settings import ApiSettings  # noqa: PLC0415
     from statera.lb.statuses import provisioning_status  # noqa: PLC0415
@@ -64,7 +65,7 @@ def _counts(context: Context) -> dict[str, Any]:
                 ).all(),
             )
         )
-    except sa.exc.DBAPIError:
+    except (sa.exc.DBAPIError, DBError):
         return {}
     finally:
         database.close()

@@ -88,7 +88,7 @@ def start_backends(stage: Stage) -> None:
     network.wait_for_bridge(stage.network, stage.installation)
     for number in range(1, _BACKENDS + 1):
         name = f"demo-{number}"
-        plug = network.fresh_port(stage.rest, stage.network, name, stage.installation)
+        plug = network.ensure_port(stage.rest, stage.network, name, stage.installation)
         space = spaces.make_space(stage.installation, number, plug)
         stage.pids[name] = spaces.start_backend(space, name, plug.address, _BACKEND_PORT)
         stage.backends.append((name, plug.address, _BACKEND_PORT))

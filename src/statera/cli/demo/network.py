@@ -80,18 +80,14 @@ def _make_subnet(rest: Rest, network_id: str) -> dict[str, Any]:
     raise Stop(f"no address range for the demo is free: {refusal}")
 
 
-def fresh_port(rest: Rest, network: DemoNetwork, name: str, installation: str) -> Plug:
-    """Reserve an address for a backend (an earlier port of that name goes); say how to plug it."""
-    for old in rest.get(f"{_BASE}/ports?name={name}&network_id={network.network_id}")["ports"]:
-        rest.call("DELETE", f"{_BASE}/ports/{old['id']}")
-    wanted = {
-        "name": name,
-        "network_id": network.network_id,
-        "device_owner": "compute:demo",
-        "device_id": name,
-        "fixed_ips": [{"subnet_id": network.subnet_id}],
-    }
-    port = rest.call("POST", f"{_BASE}/ports", {"port": wanted})["port"]
+def ensure_port(rest: Rest, network: DemoNetwork, name: str, installation: str) -> Plug:
+    """Reserve an address for a backend; say how to plug it in.
+
+    A port of the last demo serves again: with a new one the address would have another MAC, and
+    neighbours believe the old one for seconds.
+    """
+    found = rest.get(f"{_BASE}/ports?name={name}&network_id={network.network_id}")["ports"]
+    port = found[0] if found else _make_port(rest, network, name)
     return Plug(
         bridge=Names(installation).bridge(network.network_id),
         mac=port["mac_address"],
@@ -100,6 +96,18 @@ def fresh_port(rest: Rest, network: DemoNetwork, name: str, installation: str) -
         gateway=network.gateway,
         mtu=network.mtu,
     )
+
+
+def _make_port(rest: Rest, network: DemoNetwork, name: str) -> dict[str, Any]:
+    wanted = {
+        "name": name,
+        "network_id": network.network_id,
+        "device_owner": "compute:demo",
+        "device_id": name,
+        "fixed_ips": [{"subnet_id": network.subnet_id}],
+    }
+    made: dict[str, Any] = rest.call("POST", f"{_BASE}/ports", {"port": wanted})["port"]
+    return made
 
 
 def wait_for_bridge(network: DemoNetwork, installation: str) -> None:
