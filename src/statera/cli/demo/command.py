@@ -105,6 +105,7 @@ def create(stage: Stage) -> None:
     lines = client.creation(stage.network.subnet_id, stage.network.vip, stage.backends)
     client.run_script(lines, stage.context.state.clouds)
     ended = time.monotonic()
+    _check_created(stage)
     at = first_byte.wait(15.0)
     began = accepted.wait()
     if at is None:
@@ -114,6 +115,14 @@ def create(stage: Stage) -> None:
             f"first byte {at - began:.2f} s after the API accepted `loadbalancer create`; "
             f"the client's {len(lines)} commands took {ended - began:.2f} s"
         )
+
+
+def _check_created(stage: Stage) -> None:
+    """Raise `Stop` unless the client has made everything."""
+    pools = stage.rest.get(f"{_LBAAS}/pools?name=demo-pool")["pools"]
+    members = len(pools[0]["members"]) if pools else 0
+    if members != len(stage.backends):
+        raise Stop("the openstack client has not made everything; see its errors above")
 
 
 class _Accepted:
