@@ -127,7 +127,8 @@ def _demo(options: argparse.Namespace) -> int:
 def _db(options: argparse.Namespace) -> int:
     from statera.cli.process_prepare import upgrade  # noqa: PLC0415
 
-    upgrade(_context(options))
+    changed = upgrade(_context(options))
+    print("the database was upgraded" if changed else "the database is up to date")
     return DONE
 
 

@@ -27,14 +27,15 @@ def main(context: Context) -> int:
     return 0
 
 
-def upgrade(context: Context) -> None:
-    """Bring the database to this release; two that start together wait for each other."""
-    from statera.store import migrations  # noqa: PLC0415
+def upgrade(context: Context) -> bool:
+    """Bring the database to this release; False when it was there already.
+
+    Two that start together wait for each other.
+    """
+    from statera.store import upgrade as schema  # noqa: PLC0415
 
     context.state.prepare()
-    with context.state.lock("database", wait=True):
-        migrations.upgrade(context.database_url)
-    LOG.info("database.upgraded")
+    return schema.upgrade(context.database_url)
 
 
 def _login(context: Context) -> None:
