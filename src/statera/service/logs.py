@@ -48,7 +48,9 @@ def setup(settings: LogSettings, process: str) -> None:
     conf.set_override("debug", settings.debug)
     conf.set_override("use_json", settings.use_json)
     conf.set_override("logging_default_format_string", _TEXT)
-    conf.set_override("logging_exception_prefix", "%(asctime)s %(process)d ERROR %(name)s")
+    conf.set_override(
+        "logging_exception_prefix", "%(asctime)s.%(msecs)03d %(process)d ERROR %(name)s "
+    )
     conf.set_override("default_log_levels", list(_QUIET))
     conf.set_override("logging_debug_format_suffix", "")
     if settings.log_dir is None:
