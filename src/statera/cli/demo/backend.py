@@ -5,6 +5,7 @@ It is run as a file, with nothing but the standard library, so that it starts fa
 
 from __future__ import annotations
 
+import socketserver
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -29,15 +30,22 @@ class Handler(BaseHTTPRequestHandler):
         """Keep quiet."""
 
 
+class Server(ThreadingHTTPServer):
+    """An HTTP server that does not ask for its own name: no name server is in reach."""
+
+    request_queue_size = 128
+    daemon_threads = True
+
+    def server_bind(self) -> None:
+        """Bind, without the library's look-up of the address's name."""
+        socketserver.TCPServer.server_bind(self)
+
+
 def main(arguments: list[str]) -> None:
     """Serve until killed."""
     name, address, port = arguments
     Handler.name = f"{name}\n".encode()
-    server = ThreadingHTTPServer((address, int(port)), Handler, bind_and_activate=False)
-    server.request_queue_size = 128
-    server.daemon_threads = True
-    server.server_bind()
-    server.server_activate()
+    server = Server((address, int(port)), Handler)
     server.serve_forever()
 
 
