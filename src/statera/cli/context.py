@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -108,6 +108,43 @@ def url_host(host: str) -> str:
     return f"[{local}]" if ":" in local else local
 
 
+class Settings(Mapping[str, Any]):
+    """The settings by group, each read when it is asked for first.
+
+    A process then loads no code but its own: the agent no database, the supervisor next to nothing.
+    """
+
+    def __init__(self, state: State, overrides: Mapping[str, str]) -> None:
+        self._files = (SYSTEM_FILE, state.configuration)
+        self._overrides = overrides
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, group: str) -> Any:
+        if group not in self._loaded:
+            self._load([group])
+        return self._loaded[group]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(GROUPS)
+
+    def __len__(self) -> int:
+        return len(GROUPS)
+
+    def check(self) -> None:
+        """Read every group; raise `service.configuration.ConfigurationError`."""
+        self._load(list(GROUPS))
+
+    def _load(self, groups: list[str]) -> None:
+        classes = {group: _class(GROUPS[group]) for group in groups}
+        foreign = GROUPS.keys() - classes
+        self._loaded |= load(classes, self._files, self._overrides, os.environ, foreign)
+        identity = self._loaded.get("identity")
+        if identity is not None and identity.public_url == type(identity)().public_url:
+            # nobody said how clients reach us: as they were told to bind
+            url = self["server"].url
+            self._loaded["identity"] = dataclasses.replace(identity, public_url=url)
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """One installation: `settings` by group; `overrides` came from the command line."""
@@ -117,8 +154,10 @@ class Context:
     overrides: Mapping[str, str]
 
     def get(self, kind: type[T]) -> T:
-        """Return the settings of one class."""
-        return next(each for each in self.settings.values() if isinstance(each, kind))
+        """Return the settings of one class; raise `service.configuration.ConfigurationError`."""
+        name = f"{kind.__module__}:{kind.__qualname__}"
+        found: T = self.settings[next(group for group, path in GROUPS.items() if path == name)]
+        return found
 
     @property
     def database_url(self) -> str:
@@ -140,18 +179,15 @@ class Context:
         return ["--state-dir", str(self.state.root), *chosen]
 
 
-def load_context(root: Path, overrides: Mapping[str, str]) -> Context:
-    """Read the settings of the installation at `root`.
+def load_context(root: Path, overrides: Mapping[str, str], *, check: bool = False) -> Context:
+    """Return the installation at `root`.
 
-    Raise `service.configuration.ConfigurationError`.
+    With `check` all settings are read now.  Raise `service.configuration.ConfigurationError`.
     """
     state = State(root)
-    classes = {group: _class(path) for group, path in GROUPS.items()}
-    settings = load(classes, [SYSTEM_FILE, state.configuration], overrides, os.environ)
-    server: ServerSettings = settings["server"]
-    identity = settings["identity"]
-    if identity == type(identity)():  # nobody said how clients reach us: as they were told to bind
-        settings["identity"] = dataclasses.replace(identity, public_url=server.url)
+    settings = Settings(state, overrides)
+    if check:
+        settings.check()
     return Context(state, settings, dict(overrides))
 
 

@@ -47,8 +47,11 @@ def _guarded(options: argparse.Namespace) -> int:
     return code
 
 
-def _context(options: argparse.Namespace) -> Context:
-    """Return the context of the options; raise `Stop` for options that cannot be read."""
+def _context(options: argparse.Namespace, *, check: bool = False) -> Context:
+    """Return the context of the options; raise `Stop` for options that cannot be read.
+
+    With `check` every setting is read: what starts processes refuses what they would refuse.
+    """
     root = chosen_root(options.state_dir, os.environ)
     overrides = {}
     for text in options.set:
@@ -61,7 +64,7 @@ def _context(options: argparse.Namespace) -> Context:
         overrides |= {"server.bind_host": host, "server.bind_port": port}
     if getattr(options, "no_clouds_yaml", False):
         overrides["clients.clouds_yaml"] = "false"
-    return load_context(root, overrides)
+    return load_context(root, overrides, check=check)
 
 
 def split_address(text: str) -> tuple[str, str]:
@@ -75,7 +78,7 @@ def split_address(text: str) -> tuple[str, str]:
 def _up(options: argparse.Namespace) -> int:
     from statera.cli.up import up  # noqa: PLC0415
 
-    return up(_context(options), detach=options.detach)
+    return up(_context(options, check=True), detach=options.detach)
 
 
 def _down(options: argparse.Namespace) -> int:
@@ -93,7 +96,7 @@ def _status(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from statera.cli.doctor.command import run  # noqa: PLC0415
 
-    context = _context(options)
+    context = _context(options, check=True)
     server = context.get(ServerSettings)
     address = (server.bind_host, server.bind_port)
     return run(context.state.root, address, fix=options.fix, as_json=options.json)
@@ -121,7 +124,7 @@ def _openrc(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from statera.cli.demo.command import demo  # noqa: PLC0415
 
-    return demo(_context(options), options.requests)
+    return demo(_context(options, check=True), options.requests)
 
 
 def _db(options: argparse.Namespace) -> int:

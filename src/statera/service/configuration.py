@@ -11,7 +11,7 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,13 @@ def load(
     files: Iterable[Path],
     arguments: Mapping[str, str],
     environment: Mapping[str, str],
+    foreign: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return one settings object per group.
 
     `files` are read in order, later ones win; files that do not exist are skipped.  The environment
     (`OS_<GROUP>__<OPTION>`) wins over files, `arguments` (`group.option` -> value) over everything.
+    Groups in `foreign` are known, but nobody asks for them now: they are not looked at.
     Raise `ConfigurationError` for an unreadable file, an unknown option or a bad value.
     """
     existing = [path for path in files if path.exists()]
@@ -46,9 +48,13 @@ def load(
     for group, settings in classes.items():
         for opt in _options(settings):
             conf.register_opt(opt, group=_group(group))
-    origins, problems = _read_names(classes, existing)
+    origins, problems = _read_names(classes, existing, foreign)
     overrides = _from_environment(classes, environment, problems)
-    overrides += [_argument(classes, name, value, problems) for name, value in arguments.items()]
+    overrides += [
+        _argument(classes, name, value, problems)
+        for name, value in arguments.items()
+        if name.rpartition(".")[0] not in foreign
+    ]
     if problems:
         raise ConfigurationError(problems)
     _parse(conf, existing)
@@ -133,7 +139,9 @@ def _bare(hint: Any) -> Any:
     return kinds[0] if len(kinds) == 1 else hint
 
 
-def _read_names(classes: Classes, files: list[Path]) -> tuple[Origins, list[str]]:
+def _read_names(
+    classes: Classes, files: list[Path], foreign: Collection[str]
+) -> tuple[Origins, list[str]]:
     """Return who set what, and a problem for each name that no settings class knows."""
     origins: Origins = {}
     problems: list[str] = []
@@ -145,7 +153,7 @@ def _read_names(classes: Classes, files: list[Path]) -> tuple[Origins, list[str]
             problems.append(f"{path}: cannot be read: {error}")
             continue
         for group, values in sections.items():
-            for name in values:
+            for name in values if group not in foreign else ():
                 option = name.replace("-", "_")
                 problem = _unknown(classes, group, option)
                 if problem:

@@ -151,6 +151,16 @@ def test_foreign_variables_are_not_ours() -> None:
     assert load(CLASSES, [], {}, environment)["sample"] == Sample()
 
 
+def test_groups_of_others_are_not_looked_at(tmp_path: Path) -> None:
+    """A group that is known but not asked for may hold anything; one that nobody knows may not."""
+    path = write(tmp_path, "[sample]\nsize = 4\n[other]\nanything = 1\n")
+    arguments = {"other.thing": "x", "sample.name": "n"}
+    loaded = load(CLASSES, [path], arguments, {"OS_OTHER__THING": "y"}, foreign={"other"})
+    assert loaded["sample"] == Sample(size=4, name="n")
+    with pytest.raises(ConfigurationError):
+        load(CLASSES, [path], {}, {})
+
+
 @pytest.mark.parametrize("name", ["passwrod", "pin"])
 def test_secret_values_stay_out_of_messages(tmp_path: Path, name: str) -> None:
     """Neither an unknown option (a misspelt password?) nor a bad secret is shown with its value."""
