@@ -22,6 +22,8 @@ _BACKENDS = 3
 _BACKEND_PORT = 8080
 _VIP_PORT = 80
 _LBAAS = "/v2.0/lbaas"
+_REQUEST_BYTES = 60
+"""No request of ours is shorter."""
 
 
 @dataclass(slots=True)
@@ -188,7 +190,7 @@ def inspect(stage: Stage, requests: int) -> None:
     stage.progress.say("waiting for the agent's next report of the counters (at most 10 s)")
 
     def counted() -> bool:
-        return bool(stage.rest.get(path)["stats"]["bytes_in"] >= requests)
+        return bool(stage.rest.get(path)["stats"]["bytes_in"] >= requests * _REQUEST_BYTES)
 
     wait_for("a report of the counters", counted, 30.0)
     client.run_script(client.inspection(), stage.context.state.clouds)
