@@ -22,9 +22,10 @@ if (run / f"{name}.broken").exists():
     sys.exit("broken as told")
 if (run / f"{name}.deaf").exists():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+mute = (run / f"{name}.mute").exists()
 (run / f"{name}.draft").write_text(str(os.getpid()))
 (run / f"{name}.draft").rename(run / f"{name}.pid")
-if not (run / f"{name}.mute").exists():
+if not mute:
     notify_ready()
 signal.pause()
 signal.pause()

@@ -101,8 +101,9 @@ def test_ready_when_all_are(root: Path) -> None:
     with supervised(root, "one", "two") as made:
         eventually("one ready", lambda: "one is ready" in made.heard("STATUS")["STATUS"])
         assert made.child("two")["state"] == "starting"
+        mute = made.pid("two")
         (root / "run" / "two.mute").unlink()
-        os.kill(made.pid("two"), signal.SIGKILL)
+        os.kill(mute, signal.SIGKILL)
         assert made.heard("READY")["READY"] == "1"
         said = ask_supervisor(made.state)
         assert said is not None
