@@ -50,7 +50,7 @@ stays, so the next `statera up` serves the same load balancers again; delete it 
 
 _STATUS = """\
 Say what runs: each process with its pid, uptime and restarts, the machines, the load balancers.
-Exit code 0: everything is ready; 1: something is starting again; 3: not running."""
+Exit code 0: running (a process may be starting again: see its state); 3: not running."""
 
 _DOCTOR = """\
 Say in plain words what this machine lacks (privileges, haproxy 2.6 or newer, nftables, keepalived,

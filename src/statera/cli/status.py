@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from statera.cli.console import DONE, FAILED, NOT_RUNNING, table
+from statera.cli.console import DONE, NOT_RUNNING, table
 from statera.cli.context import Context, ServerSettings
 from statera.service.state import State
 
@@ -78,12 +78,10 @@ def _counts(context: Context) -> dict[str, Any]:
 
 
 def status(context: Context, *, as_json: bool) -> int:
-    """Print the status.  Return 0 when everything is ready, 1 when not yet, 3 when not running."""
+    """Print the status.  Return 0 when running (`ready` says how well), 3 when not."""
     record = gather(context)
     print(json.dumps(record, indent=2) if as_json else describe(record))
-    if record["supervisor"] is None:
-        return NOT_RUNNING
-    return DONE if record["ready"] else FAILED
+    return NOT_RUNNING if record["supervisor"] is None else DONE
 
 
 def describe(record: dict[str, Any]) -> str:
