@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import os
 import sys
 from collections.abc import Callable, Sequence
 
+import statera
 from statera.cli.console import DONE, FAILED, USAGE, Stop
 from statera.cli.context import Context, ServerSettings, load_context
 from statera.cli.parser import build
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build()
     options = parser.parse_args(arguments)
     if options.version:
-        print(f"statera {importlib.metadata.version('statera')}")
+        print(f"statera {statera.__version__}")
         return DONE
     if options.command is None:
         parser.print_help()

@@ -247,7 +247,9 @@ def _bad_value(origin: str, group: str, option: str, settings: type[Any], error:
         field.name == option and field.metadata.get("secret")
         for field in dataclasses.fields(settings)
     )
-    return f"{origin}: [{group}] {option}: {'the value cannot be used' if secret else error}"
+    # the library's text begins with where the value came from, which we say better
+    words = "the value cannot be used" if secret else str(error).rpartition("is not valid: ")[2]
+    return f"{origin}: [{group}] {option}: {words}"
 
 
 def _build(

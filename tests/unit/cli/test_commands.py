@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import statera
 from statera.cli.console import NOT_RUNNING, USAGE, Stop
 from statera.cli.context import ServerSettings, url_host
 from statera.cli.main import main, split_address
@@ -47,6 +48,12 @@ def test_no_command(capsys: pytest.CaptureFixture[str]) -> None:
     """Without a command there is help, and the exit code of wrong usage."""
     assert main([]) == USAGE
     assert "first steps" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--version` is the package's."""
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"statera {statera.__version__}\n"
 
 
 def test_unknown_command() -> None:

@@ -104,6 +104,7 @@ def test_refusals(tmp_path: Path, text: str, words: list[str]) -> None:
         load(CLASSES, [path], {}, {})
     message = str(caught.value)
     assert str(path) in message
+    assert "LocationInfo" not in message
     for word in words:
         assert word in message
 
