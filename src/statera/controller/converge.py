@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from statera.controller.acting import Actor, Checkpoint, Edges
 from statera.controller.observing import observe
 from statera.controller.settings import ControllerSettings
-from statera.lb.errors import Bug, Final, Retryable
+from statera.lb.errors import Bug, Final, Retryable, UserError
 from statera.plan.planning import plan
 from statera.plan.steps import AwaitTime, Blocked, Plan
 from statera.store import settling, work
@@ -70,6 +70,8 @@ class Converger:
             LOG.warning("work.lost load_balancer=%s error=%s", claim.load_balancer_id, error)
         except Retryable as error:
             self._failed(claim, str(error), error.delay)
+        except UserError as error:  # what the wish needs is gone or taken: somebody has to act
+            self._failed(claim, error.text, None)
         except Final as error:
             self._refused(claim, str(error))
         except Exception:
