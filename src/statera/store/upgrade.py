@@ -21,7 +21,7 @@ from statera.store.database import Database
 
 LOG = logging.getLogger(__name__)
 
-HEAD = "0001_first"
+HEAD = "0003_identity"
 """The newest revision."""
 LOCK_NUMBER = 0x57A7E4A
 LOCK_NAME = "statera-upgrade"
