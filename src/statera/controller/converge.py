@@ -92,7 +92,7 @@ class Converger:
                 held.check()
                 actor.take(step)
                 LOG.info("work.step load_balancer=%s step=%s", owner, step)
-            if found.waits or not found.steps:
+            if found.ends:
                 return self._rest(held.claim, stored, found)
         raise Bug(f"load balancer {owner}: no end after {MOST_ROUNDS} plans")
 

@@ -12,11 +12,11 @@ import os
 import select
 import socket
 import threading
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy.engine import Connection
 
+from statera.controller import holder
 from statera.controller.acting import Checkpoint, Edges
 from statera.controller.converge import Converger, Held
 from statera.controller.housekeeping import Housekeeping
@@ -39,8 +39,7 @@ def run(
     checkpoint: Checkpoint | None = None,
 ) -> None:
     """Run a controller until `stop` is set."""
-    owner = f"{socket.gethostname()[:32]}:{uuid.uuid4().hex[:16]}"
-    _Controller(edges, settings, owner, checkpoint).run(stop)
+    _Controller(edges, settings, holder.ours(), checkpoint).run(stop)
 
 
 class _Controller:
@@ -66,6 +65,7 @@ class _Controller:
         housekeeping = Housekeeping(
             self._edges.database, self._edges.wakes, self._settings, self._owner
         )
+        self._bury_predecessors()
         ended = threading.Event()
         helpers = [
             threading.Thread(target=self._keeper.run, args=(ended,), name="keeper"),
@@ -82,6 +82,20 @@ class _Controller:
                     self._turn(pool, woken)
         finally:
             self._leave(pool, ended, helpers)
+
+    def _bury_predecessors(self) -> None:
+        """End the leases of controllers that died on this machine: nobody works under them."""
+
+        def bury(connection: Connection) -> int:
+            dead = [each for each in work.holders(connection) if holder.is_dead(each)]
+            return sum(work.release_dead(connection, each) for each in dead)
+
+        try:
+            ended = self._edges.database.write(bury)
+        except Exception as error:
+            LOG.warning("lease.unreachable error=%s", type(error).__name__)
+        else:
+            LOG.info("lease.ended count=%d", ended)
 
     def _leave(
         self, pool: ThreadPoolExecutor, ended: threading.Event, helpers: list[threading.Thread]

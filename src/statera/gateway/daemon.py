@@ -13,7 +13,9 @@ import socket
 import struct
 import time
 import uuid
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from websockets.asyncio.server import ServerConnection, unix_serve
@@ -115,8 +117,8 @@ class _Gateway:
                 gateway_id=self._id, report_interval=self._settings.report_interval
             )
             await connection.send(wire.encode(welcome))
-            helpers.append(asyncio.create_task(self._send(stream, connection)))
-            helpers.append(asyncio.create_task(self._flush(reports)))
+            for work in (stream.run(), reports.judge(), self._flush(reports)):
+                helpers.append(asyncio.create_task(self._tend(work, stream, connection)))
             await stream.offer_everything()
             while True:
                 message = await _receive(connection)
@@ -155,15 +157,17 @@ class _Gateway:
             await self._threads.write(lambda c: observations.depart(c, machine_id, self._id))
             LOG.info("machine.disconnected machine=%s", machine_id)
 
-    async def _send(self, stream: Stream, connection: ServerConnection) -> None:
-        """Send documents; when that fails the stream ends, and the agent dials again."""
+    async def _tend(
+        self, work: Coroutine[Any, Any, None], stream: Stream, connection: ServerConnection
+    ) -> None:
+        """Work beside the stream; when that fails the stream ends, and the agent dials again."""
         try:
-            await stream.run()
+            await work
         except ConnectionClosed:
             pass
         except Exception:
             LOG.exception("stream.broken machine=%s", stream.machine_id)
-            await connection.close(INTERNAL_ERROR, "documents cannot be read")
+            await connection.close(INTERNAL_ERROR, "the gateway cannot go on")
 
     async def _flush(self, reports: Reports) -> None:
         while True:

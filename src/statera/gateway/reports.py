@@ -7,6 +7,7 @@ then.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping
@@ -27,6 +28,9 @@ LOG = logging.getLogger(__name__)
 RECHECK = 60.0
 """Seconds after which a report counts as news although it says nothing new: what it is held
 against may have changed."""
+
+MOMENT = 0.05
+"""Seconds between a report and the operating statuses that follow from it."""
 
 _NOTHING = Counters(epoch=0)
 
@@ -49,6 +53,8 @@ class Reports:
         self._seen: dict[str, _Seen] = {}
         self._owners: dict[str, str] = {}
         self._counters: dict[str, dict[counters.Key, Counters]] = {}
+        self._unjudged: dict[str, AmphoraReport] = {}
+        self._judging = asyncio.Event()
         self.dropped = 0
         """Reports about amphorae that are not placed here."""
 
@@ -64,10 +70,25 @@ class Reports:
         for each in ours:
             self._gather(each)
         for each in news:
-            await self._judge(each)
             self._seen[each.amphora_id] = _Seen(_bare(each), time.monotonic())
+            self._unjudged[each.amphora_id] = each
+        if news:
+            self._judging.set()
         if report.networks:
             await self._threads.write(lambda c: _networks(c, self._machine_id, report.networks))
+
+    async def judge(self) -> None:
+        """Write operating statuses, until cancelled.
+
+        A moment after the report, so that they do not compete with what a user waits for.
+        """
+        while True:
+            await self._judging.wait()
+            await asyncio.sleep(MOMENT)
+            self._judging.clear()
+            while self._unjudged:
+                _, report = self._unjudged.popitem()
+                await self._judge(report)
 
     async def flush(self) -> None:
         """Write the counters gathered so far; what cannot be written is gathered on."""

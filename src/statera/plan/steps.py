@@ -176,6 +176,11 @@ class Plan:
         """What there is to wait for once the steps are taken."""
         return tuple(step for step in self.steps if isinstance(step, Wait))
 
+    @property
+    def ends(self) -> bool:
+        """Whether nothing is left to plan once the acts are taken: to settle changes no wish."""
+        return bool(self.waits) or all(isinstance(step, Settle) for step in self.steps)
+
     def __str__(self) -> str:
         """Return one line per step."""
         return "\n".join(f"{step.rank} {step}" for step in self.steps) or "nothing to do"

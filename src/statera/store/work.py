@@ -98,11 +98,25 @@ def fenced(connection: Connection, held: Claim) -> None:
     """
     fence = connection.scalar(
         sa.select(work.c.fence)
-        .where(work.c.load_balancer_id == held.load_balancer_id)
+        .where(work.c.load_balancer_id == held.load_balancer_id, work.c.leased_by.is_not(None))
         .with_for_update()
     )
     if fence != held.fence:
         raise LeaseLost(f"load balancer {held.load_balancer_id}: fence {held.fence} is {fence}")
+
+
+def holders(connection: Connection) -> list[str]:
+    """Return who holds leases."""
+    found = sa.select(work.c.leased_by).where(work.c.leased_by.is_not(None)).distinct()
+    return [holder for holder in connection.scalars(found) if holder]
+
+
+def release_dead(connection: Connection, holder: str) -> int:
+    """End every lease of a holder that is known to be dead; return how many."""
+    ended = connection.execute(
+        sa.update(work).where(work.c.leased_by == holder).values(leased_by=None, leased_until=None)
+    )
+    return ended.rowcount
 
 
 def finish(connection: Connection, held: Claim) -> None:
@@ -144,9 +158,14 @@ def _release(
 
 
 def _give(connection: Connection, held: Claim, **values: object) -> bool:
+    """Change the row of a claim; False unless it stands: its fence is the last, not given back."""
     changed = connection.execute(
         sa.update(work)
-        .where(work.c.load_balancer_id == held.load_balancer_id, work.c.fence == held.fence)
+        .where(
+            work.c.load_balancer_id == held.load_balancer_id,
+            work.c.fence == held.fence,
+            work.c.leased_by.is_not(None),
+        )
         .values(**values)
     )
     return changed.rowcount == 1

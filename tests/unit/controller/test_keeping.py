@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from statera.controller import holder
 from statera.controller.converge import Converger, Held
 from statera.controller.housekeeping import Housekeeping
 from statera.controller.keeper import Keeper
@@ -134,3 +137,18 @@ def test_a_crashed_reservation_goes(rig: Rig) -> None:
     rig.start()
     owner = wishes.create(rig.database, live=None, reserved_until=5.0)
     rig.deleted(owner)
+
+
+def test_the_leases_of_a_dead_controller_end_at_once(rig: Rig) -> None:
+    """Its successor on the machine does not wait for them; those of the living stand."""
+    script = "from statera.controller import holder; print(holder.ours())"
+    dead = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    assert holder.is_dead(dead)
+    assert not holder.is_dead(holder.ours())
+    assert not holder.is_dead(dead.replace("-", "-1", 1))
+    owner = wishes.create(rig.database)
+    rig.database.write(lambda c: work.claim(c, dead, 300.0, 1))
+    rig.start()
+    rig.settled(owner)

@@ -122,6 +122,30 @@ def test_a_lost_lease_is_noticed(database: Database, owner: str) -> None:
     assert database.write(lambda c: work.extend(c, fast, 30.0))
 
 
+def test_what_was_given_back_is_not_prolonged(database: Database, owner: str) -> None:
+    """A late beat must not lock up work that nobody does."""
+    (held,) = claim(database)
+    database.write(lambda c: work.finish(c, held))
+    assert not database.write(lambda c: work.extend(c, held, 30.0))
+    for write in (work.fenced, work.finish):
+        with pytest.raises(LeaseLost):
+            database.write(partial(write_claim, write, held))
+    nudge(database, owner)
+    assert len(claim(database)) == 1
+
+
+def test_a_dead_holders_leases_end(database: Database, owner: str) -> None:
+    """They are named, and once ended the work is claimed by another at once."""
+    database.write(lambda c: work.claim(c, "dead", 300.0, 1))
+    assert database.read(work.holders) == ["dead"]
+    assert database.write(lambda c: work.release_dead(c, "dead")) == 1
+    assert [each.load_balancer_id for each in claim(database)] == [owner]
+
+
+def write_claim(write: Callable[..., None], held: Claim, connection: Connection) -> None:
+    write(connection, held)
+
+
 def test_times_of_another_clock_count_as_reached(database: Database, owner: str) -> None:
     """A clock that was set back stalls neither what is due nor what is leased."""
     change(database, owner, due_at=now() + 10_000)
