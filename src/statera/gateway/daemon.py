@@ -13,7 +13,7 @@ import socket
 import struct
 import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,16 @@ INTERNAL_ERROR = 1011
 
 
 async def run(
-    database: Database, wakes: Wakes, settings: GatewaySettings, stop: asyncio.Event
+    database: Database,
+    wakes: Wakes,
+    settings: GatewaySettings,
+    stop: asyncio.Event,
+    ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve agents until `stop` is set."""
+    """Serve agents until `stop` is set; `ready` is called once they can dial."""
     threads = Threads(database, settings.threads)
     try:
-        await _Gateway(threads, wakes, settings).run(stop)
+        await _Gateway(threads, wakes, settings).run(stop, ready)
     finally:
         threads.close()
 
@@ -62,7 +66,7 @@ class _Gateway:
         self._closing: set[asyncio.Task[None]] = set()
         self._since = 0.0
 
-    async def run(self, stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         await self._threads.write(lambda c: observations.beat(c, self._id))
         listener = _listen(Path(self._settings.socket))
         server = await unix_serve(
@@ -72,6 +76,7 @@ class _Gateway:
             max_size=self._settings.message_limit,
         )
         LOG.info("gateway.started gateway=%s socket=%s", self._id, self._settings.socket)
+        ready()
         helpers = [asyncio.create_task(each) for each in (self._beat(), self._publish())]
         try:
             await stop.wait()
