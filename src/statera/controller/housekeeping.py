@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 
-from sqlalchemy.engine import Connection
-
 from statera.controller.settings import ControllerSettings
 from statera.service.wake import WORK, Wakes
 from statera.store import leases, purging
@@ -44,18 +42,13 @@ class Housekeeping:
         if not leases.acquire(self._database, LEASE, self._holder, seconds):
             return False
         ages = self._settings
-        gone = self._write(lambda c: purging.load_balancers(c, ages.load_balancer_expiry_age))
-        gone += self._write(lambda c: purging.amphorae(c, ages.amphora_expiry_age))
-        due = self._write(purging.lapse_reservations)
-        dead = self._write(purging.dead_gateways)
+        write = self._database.write
+        gone = write(lambda c: purging.load_balancers(c, ages.load_balancer_expiry_age))
+        gone += write(lambda c: purging.amphorae(c, ages.amphora_expiry_age))
+        due = write(purging.lapse_reservations)
+        dead = write(purging.dead_gateways)
         if due:
             self._wakes.send(WORK)
         if gone or due or dead:
             LOG.info("housekeeping.done purged=%d lapsed=%d gateways=%d", gone, due, dead)
         return True
-
-    def _write(self, work: purging.Sweep) -> int:
-        def sweep(connection: Connection) -> int:
-            return work(connection)
-
-        return self._database.write(sweep)

@@ -6,7 +6,6 @@ Each takes a bounded number of rows, so that no transaction is long; the next ro
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -25,8 +24,6 @@ from statera.store.tables.placement import (
 from statera.store.tables.work import work
 from statera.store.types import now
 from statera.store.work import nudge
-
-Sweep = Callable[[Connection], int]
 
 MOST = 200
 """Rows in one sweep."""
