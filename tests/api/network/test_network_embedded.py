@@ -166,6 +166,24 @@ def test_claim_and_release(
         networks.claim_port(port_id, "lb-1", "Octavia")
 
 
+def test_a_device_is_released_as_a_whole(
+    networks: EmbeddedNetworks, network_id: str, subnet_id: str
+) -> None:
+    """What the service made goes, noted or not; other devices' ports and users' ports stay."""
+    first = networks.ensure_port(request(network_id, subnet_id))
+    second = networks.ensure_port(
+        dataclasses.replace(request(network_id, subnet_id), name="octavia-lb-more")
+    )
+    other = networks.ensure_port(
+        dataclasses.replace(request(network_id, subnet_id), device_id="lb-2")
+    )
+    for _ in range(2):
+        networks.release_device("lb-1")
+    assert networks.port(first.id) is None
+    assert networks.port(second.id) is None
+    assert networks.port(other.id) == other
+
+
 def test_concurrent_ensure_port(
     networks: EmbeddedNetworks, network_id: str, subnet_id: str
 ) -> None:

@@ -125,6 +125,13 @@ class EmbeddedNetworks:
 
         self._database.write(work)
 
+    def release_device(self, device_id: str) -> None:
+        """Release every port of a device as `release_port` does; repeatable."""
+        bound = sa.and_(port.c.device_id == device_id, port.c.bound != "")
+        held = sa.select(port.c.id).where(bound).order_by(port.c.id)
+        for port_id in self._database.read(lambda c: list(c.scalars(held))):
+            self.release_port(port_id, device_id)
+
     def _known(self, port_id: str) -> Port | None:
         """Return the port without taking a lock: most calls are repetitions."""
         return self.port(port_id)
