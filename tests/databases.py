@@ -24,6 +24,8 @@ from tests.installation import eventually, run
 
 KINDS = ("sqlite", "postgresql", "mariadb")
 _numbers = itertools.count()
+_ZONE = "CET-1CEST,M3.5.0,M10.5.0/3"
+"""The servers' own time zone: one with summer time, so that a clock that follows it shows."""
 
 
 class _Server:
@@ -42,6 +44,7 @@ class _Server:
             group=identity.pw_gid if os.geteuid() == 0 else None,
             extra_groups=[] if os.geteuid() == 0 else None,
             cwd=directory,
+            env={**os.environ, "TZ": _ZONE},
         )
         atexit.register(self.stop)
 
@@ -87,6 +90,8 @@ def _directory(user: str) -> Path:
 
 @cache
 def _postgresql() -> _Server:
+    if not Path("/usr/lib/postgresql").is_dir():
+        pytest.skip("no PostgreSQL server on this machine")
     directory = _directory("postgres")
     binaries = max(Path("/usr/lib/postgresql").iterdir(), key=lambda path: float(path.name)) / "bin"
     data = directory / "data"
@@ -103,6 +108,8 @@ def _postgresql() -> _Server:
 
 @cache
 def _mariadb() -> _Server:
+    if not shutil.which("mariadbd"):
+        pytest.skip("no MariaDB server on this machine")
     directory = _directory("mysql")
     data, socket = directory / "data", directory / "socket"
     run(
@@ -112,7 +119,7 @@ def _mariadb() -> _Server:
     command = [
         "mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={socket}",
         "--skip-networking", "--innodb-flush-log-at-trx-commit=0", "--max-connections=300",
-        f"--pid-file={directory / 'pid'}",
+        f"--pid-file={directory / 'pid'}", "--sql-mode=",
     ]  # fmt: skip
     url = f"mysql+mysqldb://root@/{{}}?unix_socket={socket}&charset=utf8mb4"
     server = _Server(directory, url, command, "mysql")
