@@ -94,6 +94,25 @@ def test_ensure_port_is_repeatable(
     assert networks.port(port.id) is None
 
 
+def test_release_device(
+    networks: EmbeddedNetworks, member: Call, network_id: str, subnet_id: str
+) -> None:
+    """All that the service has with a device ends; what users say about their ports is theirs."""
+    wanted = request(network_id, subnet_id)
+    owned = [networks.ensure_port(dataclasses.replace(wanted, name=name)).id for name in "ab"]
+    claimed, said = (
+        member("POST", "/ports", {"port": {"network_id": network_id} | more}).json["port"]["id"]
+        for more in ({}, {"device_id": "lb-1", "device_owner": "Octavia"})
+    )
+    networks.claim_port(claimed, "lb-1", "Octavia")
+    other = networks.ensure_port(dataclasses.replace(wanted, device_id="lb-2"))
+    for _repeated in range(2):
+        networks.release_device("lb-1")
+        assert [networks.port(port_id) for port_id in owned] == [None, None]
+        left = {port["id"]: port["device_id"] for port in member("GET", "/ports").json["ports"]}
+        assert left == {claimed: "", said: "lb-1", other.id: "lb-2"}
+
+
 def test_vip_port_as_users_see_it(
     networks: EmbeddedNetworks, member: Call, admin: Call, network_id: str, subnet_id: str
 ) -> None:

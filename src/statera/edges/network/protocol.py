@@ -104,3 +104,9 @@ class Networks(Protocol):
         """Delete a port that the service created, unbind one that a user gave; repeatable, and
         nothing happens when the port is gone or another device has it."""
         ...
+
+    def release_device(self, device_id: str) -> None:
+        """Release every port of a device as `release_port` does; repeatable.
+
+        It finds also the ports that a crash kept from being noted."""
+        ...
