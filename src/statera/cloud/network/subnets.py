@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from oslo_db.exception import DBDuplicateEntry
+from oslo_db.exception import DBDuplicateEntry, RetryRequest
 from sqlalchemy.engine import Connection, RowMapping
 
 from statera.cloud.network import addresses, errors, ranges, values
@@ -158,10 +158,11 @@ def _lock_all(connection: Connection) -> None:
     statement = sa.select(guard).where(guard.c.name == _GUARD).with_for_update()
     if connection.execute(statement).one_or_none() is None:
         try:
-            with connection.begin_nested():
-                connection.execute(sa.insert(guard).values(name=_GUARD))
-        except DBDuplicateEntry:  # somebody else was first, and has committed
-            connection.execute(statement).one()
+            connection.execute(sa.insert(guard).values(name=_GUARD))
+        except DBDuplicateEntry as error:
+            # Somebody else was first: begin again.  No savepoint, for MariaDB drops them in a
+            # deadlock, which would then be no more than an unknown error.
+            raise RetryRequest(error) from None
 
 
 def _check_range(connection: Connection, cidr: Cidr, values: Values) -> None:
