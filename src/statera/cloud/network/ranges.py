@@ -84,6 +84,19 @@ def check_cidr(cidr: Cidr) -> None:
             )
 
 
+def check_inside(cidr: Cidr, allowed: Sequence[Cidr]) -> None:
+    """Raise unless one of the allowed ranges contains the range."""
+    first, last = bounds(cidr)
+    for outer in allowed:
+        low, high = bounds(outer)
+        if outer.version == cidr.version and low <= first and last <= high:
+            return
+    raise errors.InvalidInput(
+        f"Invalid input for operation: subnet {cidr} is not in {', '.join(map(str, allowed))}: "
+        "only an administrator makes such a subnet."
+    )
+
+
 def check_occupied(cidr: Cidr, occupied: Iterable[str]) -> None:
     """Raise if a machine itself uses part of the range.
 

@@ -15,7 +15,7 @@ from oslo_db.exception import DBDuplicateEntry, RetryRequest
 from sqlalchemy.engine import Connection, RowMapping
 
 from statera.cloud.network import addresses, errors, ranges, values
-from statera.cloud.network.access import lock_network, owns, subnets_of
+from statera.cloud.network.access import is_admin, lock_network, owns, subnets_of
 from statera.cloud.network.attributes import PROJECT, Attribute, Shape, Values
 from statera.cloud.network.documents import publish
 from statera.cloud.network.kind import READ_ONLY, Kind, fresh, plain, shown
@@ -48,7 +48,7 @@ _GUARD = "subnets"
 
 
 class Subnets(Kind):
-    """Subnets."""
+    """Subnets; without role admin, only in the ranges for projects."""
 
     shape = SHAPE
     table = subnet
@@ -56,6 +56,9 @@ class Subnets(Kind):
         "gateway_ip": sa.func.coalesce(subnet.c.gateway_ip, "")
     }
     publishes = True
+
+    def __init__(self, project_ranges: Sequence[str]) -> None:
+        self._ranges = [ipaddress.ip_network(text) for text in project_ranges]
 
     def visible(self, caller: Caller) -> sa.ColumnElement[bool]:
         """Return the condition for the rows that the caller can see."""
@@ -96,6 +99,8 @@ class Subnets(Kind):
         if not owns(caller, owner["project_id"]):
             raise errors.PolicyNotAuthorized("rule:create_subnet")
         cidr = ipaddress.ip_network(values["cidr"])
+        if not is_admin(caller):
+            ranges.check_inside(cidr, self._ranges)
         _check_range(connection, cidr, values)
         gateway = values.get("gateway_ip", ranges.default_gateway(cidr))
         if gateway is not None:
