@@ -154,9 +154,7 @@ def pools(cidr: Cidr, gateway: str | None, given: Sequence[tuple[str, str]]) -> 
 def _pool(cidr: Cidr, first: str, last: str) -> Pool:
     low, high = ipaddress.ip_address(first), ipaddress.ip_address(last)
     whole = usable(cidr)
-    if {low.version, high.version} != {cidr.version}:
-        raise errors.InvalidAllocationPool(f"The allocation pool {first}-{last} is not valid.")
-    if int(low) > int(high):
+    if {low.version, high.version} != {cidr.version} or int(low) > int(high):
         raise errors.InvalidAllocationPool(f"The allocation pool {first}-{last} is not valid.")
     if int(low) < whole.first or int(high) > whole.last:
         raise errors.OutOfBoundsAllocationPool(

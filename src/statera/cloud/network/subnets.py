@@ -52,6 +52,8 @@ class Subnets(Kind):
 
     shape = SHAPE
     table = subnet
+    visible = staticmethod(subnets_of)
+    missing = errors.SubnetNotFound
     columns = plain(subnet, "network_id", "ip_version", "cidr", "enable_dhcp") | {
         "gateway_ip": sa.func.coalesce(subnet.c.gateway_ip, "")
     }
@@ -59,14 +61,6 @@ class Subnets(Kind):
 
     def __init__(self, project_ranges: Sequence[str]) -> None:
         self._ranges = [ipaddress.ip_network(text) for text in project_ranges]
-
-    def visible(self, caller: Caller) -> sa.ColumnElement[bool]:
-        """Return the condition for the rows that the caller can see."""
-        return subnets_of(caller)
-
-    def missing(self, object_id: str) -> errors.SubnetNotFound:
-        """Return the error for a subnet that is not there."""
-        return errors.SubnetNotFound(object_id)
 
     def changeable(self, caller: Caller, row: RowMapping, network: RowMapping) -> bool:
         """Say whether the caller may change the subnet: as its owner or that of the network."""
@@ -110,7 +104,7 @@ class Subnets(Kind):
             fresh()
             | {"name": "", "description": "", "enable_dhcp": True}
             | {"host_routes": [], "dns_nameservers": []}
-            | _stored(values)
+            | self.stored(values)
             | {
                 "ip_version": cidr.version,
                 "first": ranges.ordinal(first),
@@ -130,7 +124,7 @@ class Subnets(Kind):
         """Change a subnet."""
         row = self.locked(connection, caller, object_id, "update")
         cidr = ipaddress.ip_network(row["cidr"])
-        changes = _stored(values)
+        changes = self.stored(values)
         gateway = values.get("gateway_ip", row["gateway_ip"])
         if gateway is not None and gateway != row["gateway_ip"]:
             _check_new_gateway(connection, row, cidr, gateway)
@@ -152,10 +146,6 @@ class Subnets(Kind):
             )
         connection.execute(sa.delete(subnet).where(subnet.c.id == object_id))
         publish(connection, row["network_id"])
-
-
-def _stored(values: Values) -> Values:
-    return {name: value for name, value in values.items() if name in subnet.c}
 
 
 def _lock_all(connection: Connection) -> None:
