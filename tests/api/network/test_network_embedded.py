@@ -104,7 +104,12 @@ def test_vip_port_as_users_see_it(
     shown = member("GET", path).json["port"]
     assert (shown["name"], shown["admin_state_up"]) == ("octavia-lb-1", False)
     assert (shown["device_id"], shown["device_owner"]) == ("lb-1", "Octavia")
-    for refused in (member("DELETE", path), member("PUT", path, {"port": {"fixed_ips": []}})):
+    for refused in (
+        member("DELETE", path),
+        member("PUT", path, {"port": {"fixed_ips": []}}),
+        member("PUT", path, {"port": {"device_id": ""}}),
+        member("PUT", path, {"port": {"device_owner": ""}}),
+    ):
         assert refused.status_code == 409
         assert refused.json["NeutronError"]["type"] == "ServicePortInUse"
     assert member("PUT", path, {"port": {"description": "mine"}}).status_code == 200

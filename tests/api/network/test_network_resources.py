@@ -110,6 +110,9 @@ def test_subnet_update(member: Call, subnet_id: str) -> None:
     assert {name: changed[name] for name in body} == body
     cleared = member("PUT", path, {"subnet": {"gateway_ip": None, "host_routes": []}}).json
     assert (cleared["subnet"]["gateway_ip"], cleared["subnet"]["host_routes"]) == (None, [])
+    other = {"host_routes": [{"destination": "fd00::/64", "nexthop": "fd00::1"}]}
+    for wrong in (other, {"dns_nameservers": ["fd00::1"]}):
+        assert error(member("PUT", path, {"subnet": wrong})) == (400, "InvalidInput")
     bad = {"gateway_ip": "10.1.0.105"}
     assert error(member("PUT", path, {"subnet": bad})) == (
         409,
