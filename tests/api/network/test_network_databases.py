@@ -99,7 +99,7 @@ def test_concurrent_allocation(
 
 def test_concurrent_overlap(member: Call) -> None:
     """Subnets made at once never overlap, though each is of another network."""
-    many = {"networks": [{}] * THREADS}
+    many: dict[str, list[dict[str, str]]] = {"networks": [{}] * THREADS}
     homes = [made["id"] for made in member("POST", "/networks", many).json["networks"]]
 
     def make(number: int) -> int:
