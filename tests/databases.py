@@ -14,7 +14,6 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -121,12 +120,16 @@ def _mariadb() -> _Server:
     return server
 
 
+def fresh_url(kind: str, directory: Path) -> str:
+    """Return the URL of a fresh, empty database of one kind; `directory` is for SQLite's file."""
+    if kind == "sqlite":
+        return f"sqlite:///{directory / 'statera.db'}"
+    if kind == "postgresql":
+        return _postgresql().create("postgres")
+    return _mariadb().create("mysql")
+
+
 @pytest.fixture(params=KINDS)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Yield the URL of a fresh, empty database, on each of the three kinds."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'statera.db'}"
-    elif request.param == "postgresql":
-        yield _postgresql().create("postgres")
-    else:
-        yield _mariadb().create("mysql")
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of a fresh, empty database, on each of the three kinds."""
+    return fresh_url(request.param, tmp_path)

@@ -118,7 +118,10 @@ def _sqlite(url: str, durable: bool) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         reader = bool(connection.get_execution_options().get("statera_reader"))
-        connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reader else 'OFF'}")
+        if connection.info.get("statera_reader") is not reader:
+            # Only on a change: this pragma makes SQLite prepare every cached statement anew.
+            connection.exec_driver_sql(f"PRAGMA query_only={'ON' if reader else 'OFF'}")
+            connection.info["statera_reader"] = reader
         connection.exec_driver_sql("BEGIN" if reader else "BEGIN IMMEDIATE")
 
     return engine
