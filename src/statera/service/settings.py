@@ -7,6 +7,7 @@ together with the sentence that explains it and the reason for its default.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -16,4 +17,7 @@ def option(default: Any, why: str, **bounds: Any) -> Any:
     `why` says what it does and why the default is what it is; `bounds` may hold `min`, `max`,
     `choices`, `secret`, `mutable` (changes on reload) and `old` (a former `group.name`).
     """
-    return dataclasses.field(default=default, metadata={"help": why, **bounds})
+    metadata = {"help": why, **bounds}
+    if isinstance(default, Mapping):  # dataclasses want a factory: each instance has its own
+        return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)

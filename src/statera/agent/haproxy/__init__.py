@@ -1,0 +1,1 @@
+"""HAProxy of one amphora: start, change, watch, read."""

@@ -1,0 +1,232 @@
+"""The processes of one amphora: the one in force, those on their way out, and what they counted.
+
+A reload starts the successor beside the process in force; only when it serves is the old one told
+to leave.  So a configuration that is refused, and even a crash in between, changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Callable, Coroutine
+
+from statera.agent.haproxy import runtime
+from statera.agent.haproxy.disk import Disk
+from statera.agent.haproxy.ledger import Leaving, Ledger, Page
+from statera.agent.haproxy.process import Launch, Process, Record, Refused, start
+from statera.agent.haproxy.settings import HaproxySettings
+from statera.agent.haproxy.statistics import Reading, Traffic, read
+from statera.agent.space import Space
+
+LOG = logging.getLogger(__name__)
+
+_NO_SOCKETS = "Failed to get the sockets from the old process"
+
+
+class Processes:
+    """Owner of every HAProxy process of one amphora.
+
+    `died` is called when the process in force ends by itself; `heard` when any process says
+    something (a member's status turned, for instance).
+    """
+
+    def __init__(self, disk: Disk, space: Space, settings: HaproxySettings) -> None:
+        self.current: Process | None = None
+        self.reading = Reading()
+        self.died: Callable[[], None] = lambda: None
+        self.heard: Callable[[str], None] = lambda _text: None
+        self._disk = disk
+        self._space = space
+        self._settings = settings
+        self._serial = 0
+        self._ledger = Ledger.new()
+        self._leaving: list[Leaving] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def epoch(self) -> int:
+        """Return the epoch of the counters."""
+        return self._ledger.epoch
+
+    def page(self) -> Page:
+        """Return what must be on disk to find everything again."""
+        return self._ledger.page(self.current, self._leaving)
+
+    async def replace(self, text: str, states: str, *, tables: bool) -> Leaving | None:
+        """Start a process with this configuration; it is in force when this returns.
+
+        Return its predecessor, which must be dismissed when the disk knows the new one.  Raise
+        `Refused` or `StartFailed`, with nothing changed.
+        """
+        await asyncio.to_thread(self._disk.attempt, text, states)
+        self._serial += 1
+        previous = self.current
+        launch = Launch(
+            binary=self._settings.binary,
+            directory=self._disk.directory,
+            serial=self._serial,
+            config=self._disk.trial,
+            space=self._space,
+            timeout=self._settings.start_timeout,
+            previous=previous,
+            tables=tables,
+        )
+        try:
+            process = await start(launch)
+        except Refused as refused:
+            # A process without a single listener has no socket to hand over: an error in 2.6.
+            if previous is None or _NO_SOCKETS not in refused.messages:
+                raise
+            process = await start(dataclasses.replace(launch, previous=None))
+        if previous is not self.current or previous is None:
+            self._enthrone(process)
+            return None
+        if not previous.alive:
+            self._bury(previous)
+            self._enthrone(process)
+            return None
+        leaving = await Leaving.open(previous, self.reading)
+        self._leaving.append(leaving)
+        self._enthrone(process)
+        return leaving
+
+    async def dismiss(self, leaving: Leaving) -> None:
+        """Tell a predecessor to go, and see it out; return when it accepts nothing new."""
+        await leaving.dismiss()
+        self._spawn(self._see_out(leaving))
+
+    async def look(self) -> list[Reading]:
+        """Return the counters of all processes; the last ones of a process that does not answer."""
+        await self.look_at_current()
+        leaving = list(self._leaving)
+        for one in leaving:
+            await one.look()
+        return [self.reading, *(one.reading for one in self._leaving)]
+
+    async def look_at_current(self) -> None:
+        """Read the process in force."""
+        if self.current is not None:
+            with contextlib.suppress(runtime.RuntimeGone):
+                self.reading = read(await runtime.command(self.current.socket, "show stat"))
+
+    def total(self, name: str, readings: list[Reading]) -> Traffic:
+        """Return the traffic of one listener since the epoch began."""
+        return self._ledger.total(name, readings)
+
+    def forget(self, names: set[str]) -> None:
+        """Keep only the counters of these listeners."""
+        self._ledger.forget(names)
+
+    async def adopt(self, page: Page | None) -> bool:
+        """Take over what an earlier agent left running; say whether that serves.
+
+        Processes in the directory that the page does not know were started just before the earlier
+        agent died: nobody relies on them yet, so they are told to go.
+        """
+        known: set[int] = set()
+        if page is not None:
+            known = await self._adopt_known(page)
+        for serial in self._disk.serials():
+            self._serial = max(self._serial, serial)
+            if serial not in known:
+                await self._dismiss_stray(serial)
+        return self.current is not None
+
+    async def _adopt_known(self, page: Page) -> set[int]:
+        """Take over the processes of `page`; return the numbers of those that run."""
+        known: set[int] = set()
+        for record in page.leaving:
+            process = Process.adopt(record, self._disk.directory)
+            if process is not None:
+                known.add(record.serial)
+                leaving = Leaving(process, None, Reading())
+                self._leaving.append(leaving)
+                await self.dismiss(leaving)
+        current = page.current and Process.adopt(page.current, self._disk.directory)
+        if not current:
+            # What it counted since the last report is lost.
+            self._ledger = Ledger.new(page.epoch)
+            return known
+        self._ledger = Ledger.of(page)
+        self._enthrone(current)
+        return known | {current.record.serial}
+
+    async def _dismiss_stray(self, serial: int) -> None:
+        path = self._disk.directory / f"{serial}.sock"
+        with contextlib.suppress(runtime.RuntimeGone, ValueError):
+            text = await runtime.command(path, "show info", timeout=2.0)
+            pid = int(text.partition("\nPid: ")[2].split()[0] if "\nPid: " in text else 0)
+            record = Record.of(pid, serial)
+            process = record and Process.adopt(record, self._disk.directory)
+            if process:
+                LOG.info("haproxy.stray pid=%d", pid)
+                leaving = Leaving(process, None, Reading())
+                self._leaving.append(leaving)
+                await self.dismiss(leaving)
+                return
+        path.unlink(missing_ok=True)
+        (self._disk.directory / f"{serial}.err").unlink(missing_ok=True)
+
+    async def end(self) -> None:
+        """End all processes."""
+        await self._cancel()
+        processes = [leaving.process for leaving in self._leaving]
+        for leaving in self._leaving:
+            leaving.close()
+        if self.current is not None:
+            processes.append(self.current)
+        self.current = None
+        self._leaving.clear()
+        await asyncio.gather(*(process.end() for process in processes))
+
+    async def release(self) -> None:
+        """Let go of all processes without touching them."""
+        await self._cancel()
+        for leaving in self._leaving:
+            leaving.close()
+            leaving.process.release()
+        if self.current is not None:
+            self.current.release()
+        self.current = None
+        self._leaving.clear()
+
+    def _enthrone(self, process: Process) -> None:
+        self.current = process
+        self.reading = Reading()
+        self._serial = max(self._serial, process.record.serial)
+        process.messages.listen(self.heard)
+        self._spawn(self._watch(process))
+
+    async def _watch(self, process: Process) -> None:
+        """Wait for the end of `process`; say so if it was the one in force."""
+        await process.ended()
+        if process is self.current:
+            self._bury(process)
+            self.died()
+
+    def _bury(self, process: Process) -> None:
+        """Note that the process in force died by itself."""
+        LOG.warning("haproxy.died pid=%d", process.record.pid)
+        self.current = None
+        self._ledger.add(self.reading)
+        process.remove()
+
+    async def _see_out(self, leaving: Leaving) -> None:
+        await leaving.wait()
+        self._leaving.remove(leaving)
+        self._ledger.add(leaving.reading)
+        leaving.process.remove()
+        LOG.info("haproxy.left pid=%d", leaving.process.record.pid)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _cancel(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

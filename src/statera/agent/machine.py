@@ -1,0 +1,228 @@
+"""Everything this machine carries: its networks and amphorae, each with a convergence of its own.
+
+They run in parallel, but only so many at once.  The machine takes documents from the stream,
+restores them from disk before any controller is heard, looks at every engine about once a second,
+and knows what has something new to report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import uuid
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+from statera.agent.amphora import Amphora, Surroundings
+from statera.agent.disk import AmphoraRecord, NetworkRecord
+from statera.agent.network import Network
+from statera.agent.processes import end_strays
+from statera.agent.ranges import machine_ranges
+from statera.lb.errors import StateraError
+from statera.spec import wire
+from statera.spec.document import SPEC_VERSION
+from statera.spec.report import AmphoraReport, NetworkReport
+
+LOG = logging.getLogger(__name__)
+
+_NETWORK_PATIENCE = 5.0
+"""Seconds."""
+_BUSY_SHARE = 4
+"""Looking at the engines takes at most one part in five of the time."""
+
+
+class Changes:
+    """The ids of what has something new to report, until somebody takes them."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self._any = asyncio.Event()
+
+    def note(self, object_id: str) -> None:
+        """Something about the object is new."""
+        self._ids.add(object_id)
+        self._any.set()
+
+    async def wait(self) -> None:
+        """Return when there is something."""
+        await self._any.wait()
+
+    def take(self) -> frozenset[str]:
+        """Return what is new, and begin anew."""
+        taken, self._ids = frozenset(self._ids), set()
+        self._any.clear()
+        return taken
+
+
+class Machine:
+    """The networks and amphorae of one machine."""
+
+    def __init__(self, around: Surroundings, changes: Changes, observe_interval: float) -> None:
+        self.changes = changes
+        self._around = around
+        self._interval = observe_interval
+        self._amphorae: dict[str, Amphora] = {}
+        self._networks: dict[str, Network] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def restore(self) -> None:
+        """Begin to make true what is on disk: networks first, for amphorae need them."""
+        disk = self._around.disk
+        strays = await asyncio.to_thread(end_strays, self._around.names, disk.engines)
+        for network_record in await asyncio.to_thread(disk.networks):
+            self._add_network(network_record).restored()
+        await self._first_look()
+        for record in await asyncio.to_thread(disk.amphorae):
+            self._add_amphora(record).restored()
+        LOG.info(
+            "machine.restored amphorae=%d networks=%d strays=%d",
+            len(self._amphorae),
+            len(self._networks),
+            strays,
+        )
+
+    async def hello(self, machine_id: str, abilities: tuple[str, ...]) -> wire.Hello:
+        """Return how this machine introduces itself."""
+        held = [
+            wire.Held(id=each.id, epoch=each.kept.epoch, revision=each.kept.revision)
+            for each in self._amphorae.values()
+            if each.kept is not None
+        ]
+        held += [
+            wire.Held(id=each.id, epoch=each.kept.epoch, revision=each.kept.revision, network=True)
+            for each in self._networks.values()
+            if each.kept is not None
+        ]
+        return wire.Hello(
+            machine_id=machine_id,
+            host=socket.gethostname(),
+            spec_version=SPEC_VERSION,
+            abilities=abilities,
+            occupied=await asyncio.to_thread(machine_ranges, self._around.names.is_bridge),
+            held=tuple(held),
+        )
+
+    def obey(self, message: wire.FromGateway) -> None:
+        """Take what a gateway says; a document no newer than the one held changes nothing."""
+        try:
+            self._obey(message)
+        except (ValueError, StateraError) as error:
+            LOG.error("machine.refused kind=%s error=%s", type(message).__name__, error)
+
+    def reports(self, ids: frozenset[str] | None) -> Iterable[AmphoraReport | NetworkReport]:
+        """Return reports about the objects named; None: about everything but tombstones."""
+        objects: list[Network | Amphora] = [*self._networks.values(), *self._amphorae.values()]
+        for each in objects:
+            report = each.report() if ids is None or each.id in ids else None
+            if report is not None and not (ids is None and report.retired):
+                yield report
+
+    def note_everything(self) -> None:
+        """Let everything be reported, tombstones included: the listener is a new one."""
+        for object_id in [*self._networks, *self._amphorae]:
+            self.changes.note(object_id)
+
+    async def observe(self) -> None:
+        """Look at every engine, again and again, until cancelled.
+
+        One that does not answer delays nobody else; many make the rounds rarer, not costlier.
+        """
+        clock = asyncio.get_running_loop().time
+        pending: dict[str, asyncio.Task[None]] = {}
+        while True:
+            began = clock()
+            for each in self._amphorae.values():
+                if each.id not in pending:
+                    pending[each.id] = asyncio.create_task(each.observe())
+            if pending:
+                await asyncio.wait(pending.values(), timeout=self._interval)
+            pending = {key: task for key, task in pending.items() if not task.done()}
+            took = clock() - began
+            await asyncio.sleep(max(self._interval - took, took * _BUSY_SHARE, 0.05))
+
+    async def leave(self) -> None:
+        """End all work; what is true on the machine stays true."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        leaving = (each.leave() for each in self._amphorae.values())
+        await asyncio.gather(*leaving, return_exceptions=True)
+
+    def _obey(self, message: wire.FromGateway) -> None:
+        match message:
+            case wire.Document(spec=spec):
+                self._take_amphora(
+                    AmphoraRecord(
+                        id=_checked(spec.amphora_id),
+                        epoch=spec.epoch,
+                        revision=spec.revision,
+                        spec=spec,
+                    )
+                )
+            case wire.Retire(amphora_id=amphora_id, epoch=epoch, revision=revision):
+                self._take_amphora(
+                    AmphoraRecord(id=_checked(amphora_id), epoch=epoch, revision=revision)
+                )
+            case wire.Network(spec=network):
+                self._take_network(
+                    NetworkRecord(
+                        id=_checked(network.network_id),
+                        epoch=network.epoch,
+                        revision=network.revision,
+                        spec=network,
+                    )
+                )
+            case wire.RetireNetwork(network_id=network_id, epoch=epoch, revision=revision):
+                self._take_network(
+                    NetworkRecord(id=_checked(network_id), epoch=epoch, revision=revision)
+                )
+
+    def _take_amphora(self, record: AmphoraRecord) -> None:
+        if record.id in self._amphorae:
+            self._amphorae[record.id].obey(record)
+        else:
+            self._add_amphora(record)
+
+    def _take_network(self, record: NetworkRecord) -> None:
+        if record.id in self._networks:
+            self._networks[record.id].obey(record)
+        else:
+            self._add_network(record)
+
+    def _add_amphora(self, record: AmphoraRecord) -> Amphora:
+        amphora = self._amphorae[record.id] = Amphora(self._around, record)
+        self._start(amphora.run())
+        return amphora
+
+    def _add_network(self, record: NetworkRecord) -> Network:
+        network = self._networks[record.id] = Network(self._around, record, self._network_ready)
+        self._start(network.run())
+        return network
+
+    async def _first_look(self) -> None:
+        """Wait until each network was tried once; what is slow then has its amphorae wait."""
+        looks = [asyncio.create_task(each.looked.wait()) for each in self._networks.values()]
+        if looks:
+            _, late = await asyncio.wait(looks, timeout=_NETWORK_PATIENCE)
+            for task in late:
+                task.cancel()
+
+    def _network_ready(self, network_id: str, new: bool) -> None:
+        for amphora in self._amphorae.values():
+            amphora.network_ready(network_id, new=new)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            LOG.critical("machine.convergence_died", exc_info=task.exception())
+
+
+def _checked(object_id: str) -> str:
+    """Return the id in its canonical form; raise `ValueError` if it is none."""
+    return str(uuid.UUID(object_id))

@@ -1,0 +1,101 @@
+"""One network: its bridge on this machine, made true the same way as an amphora."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from statera.agent.amphora import Surroundings
+from statera.agent.bridges import converge_bridge, remove_bridge
+from statera.agent.convergence import Convergence
+from statera.agent.disk import NetworkRecord
+from statera.agent.outcome import failure_of
+from statera.spec.report import NetworkReport
+
+LOG = logging.getLogger(__name__)
+
+
+class Network:
+    """One network of this machine, or the tombstone of one."""
+
+    def __init__(
+        self, around: Surroundings, record: NetworkRecord, ready: Callable[[str, bool], None]
+    ) -> None:
+        self.id = record.id
+        self._ready = ready
+        self._around = around
+        self._wanted = record
+        self._kept: NetworkRecord | None = None
+        self._in_force: NetworkRecord | None = None
+        self._fault: str | None = None
+        self.looked = asyncio.Event()
+        """Set once the first attempt was made, whatever came of it."""
+        self._convergence = Convergence(self._attempt, around.pace)
+
+    @property
+    def kept(self) -> NetworkRecord | None:
+        """What is on disk; None before the first was written."""
+        return self._kept
+
+    @property
+    def retired(self) -> bool:
+        """Whether nothing of it is left on the machine."""
+        return self._in_force is not None and self._in_force.spec is None
+
+    def restored(self) -> None:
+        """Say that the record came from disk."""
+        self._kept = self._wanted
+
+    def obey(self, record: NetworkRecord) -> None:
+        """Take a newer record; an older one only makes the network report once more."""
+        if (record.epoch, record.revision) > (self._wanted.epoch, self._wanted.revision):
+            self._wanted = record
+            self._convergence.wake()
+        else:
+            self._around.changed(self.id)
+
+    async def run(self) -> None:
+        """Converge until cancelled."""
+        await self._convergence.run()
+
+    def report(self) -> NetworkReport | None:
+        """Return what is true; None as long as it was not looked at."""
+        if not self.looked.is_set():
+            return None
+        last = self._in_force
+        return NetworkReport(
+            network_id=self.id,
+            epoch=last.epoch if last else 0,
+            revision=last.revision if last else 0,
+            retired=self.retired,
+            fault=self._fault,
+        )
+
+    async def _attempt(self) -> bool:
+        record = self._wanted
+        again = False
+        async with self._around.slots:
+            try:
+                if record is not self._kept:
+                    await asyncio.to_thread(self._around.disk.keep, record)
+                    self._kept = record
+                new = await asyncio.to_thread(self._make_true, record)
+                if self._in_force != record:
+                    LOG.info("network.applied network=%s revision=%d", self.id, record.revision)
+                self._in_force, self._fault = record, None
+                self._ready(self.id, new)
+            except Exception as error:
+                failure = failure_of(error, LOG, "network.failed", self.id)
+                self._fault = failure.text
+                again = not failure.final
+        self.looked.set()
+        self._around.changed(self.id)
+        return not again
+
+    def _make_true(self, record: NetworkRecord) -> bool:
+        """Return whether there is a new bridge, to which everything must be plugged again."""
+        if record.spec is None:
+            remove_bridge(self._around.names, record.id)
+            return False
+        return converge_bridge(self._around.names, record.spec)

@@ -1,0 +1,1 @@
+"""`statera doctor`: what this machine lacks, in plain words, and what mends it."""
