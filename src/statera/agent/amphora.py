@@ -15,30 +15,23 @@ from dataclasses import dataclass
 
 import msgspec
 
-from statera.agent.announce import Announcement, announce
+from statera.agent.announce import Announcement
 from statera.agent.convergence import Convergence, Pace
 from statera.agent.disk import AmphoraRecord, Disk
 from statera.agent.engine import Engine, EngineState, MakeEngine
-from statera.agent.kernel import present
-from statera.agent.links import owner, plug, ports, prepare
-from statera.agent.names import Names
-from statera.agent.namespace import Namespace
+from statera.agent.host import Host
 from statera.agent.outcome import failure_of
-from statera.agent.processes import end_inside, wait_until_gone
 from statera.spec.document import AmphoraSpec
 from statera.spec.report import AmphoraReport, Counters, Fault
 
 LOG = logging.getLogger(__name__)
 
 
-_LINK_PATIENCE = 10.0
-
-
 @dataclass(frozen=True)
 class Surroundings:
     """What all amphorae and networks of an agent share."""
 
-    names: Names
+    host: Host
     disk: Disk
     make_engine: MakeEngine
     pace: Pace
@@ -65,7 +58,7 @@ class Amphora:
         self._begun = False
         self._grave: AmphoraRecord | None = None
         self._settled = False
-        self._space = Namespace(around.names.namespace(record.id))
+        self._host = around.host
         self._engine: Engine | None = None
         self._announcing: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -185,10 +178,10 @@ class Amphora:
 
     async def _apply(self, spec: AmphoraSpec) -> tuple[Fault, ...]:
         began = time.monotonic()
-        if not self._space.exists():
+        if not self._host.exists(self.id):
             await self._begin_anew()
-        await asyncio.to_thread(prepare, self._space, self.id)
-        news = await asyncio.to_thread(plug, self._around.names, self._space, spec)
+        await asyncio.to_thread(self._host.prepare, self.id)
+        news = await asyncio.to_thread(self._host.plug, spec)
         if news:
             self._announce(news)
         engine = await self._adopted()
@@ -218,7 +211,7 @@ class Amphora:
         if self._engine is None:
             directory = self._around.disk.engine_directory(self.id)
             self._in_force = await asyncio.to_thread(self._around.disk.in_force, self.id)
-            engine = self._around.make_engine(self.id, directory, self._space)
+            engine = self._around.make_engine(self.id, directory, self._host.space(self.id))
             engine.on_change = self._look_soon
             await engine.adopt(self._in_force)
             self._engine = engine
@@ -226,7 +219,7 @@ class Amphora:
 
     async def _retire(self) -> None:
         directory = self._around.disk.engine_directory(self.id)
-        there = self._space.exists() or directory.exists()
+        there = self._host.exists(self.id) or directory.exists()
         if self._engine is not None or directory.exists():
             engine = await self._adopted()
             await engine.stop()
@@ -237,13 +230,7 @@ class Amphora:
         LOG.info("amphora.retired amphora=%s was_there=%s", self.id, there)
 
     def _remove(self) -> None:
-        inode = self._space.inode()
-        if inode is not None and owner(self._space) in {self.id, ""}:
-            end_inside({inode}, self._around.disk.engine_directory(self.id))
-            ends = ports(self._around.names, self._space)
-            self._space.remove()
-            # The kernel takes the links with the namespaces, many at a time; one by one is slower.
-            wait_until_gone("links", lambda: present(ends), _LINK_PATIENCE)
+        self._host.remove(self.id, self._around.disk.engine_directory(self.id))
         self._around.disk.forget_engine(self.id)
 
     def _look_soon(self) -> None:
@@ -260,7 +247,7 @@ class Amphora:
     def _announce(self, news: list[Announcement]) -> None:
         if self._announcing is not None:
             self._announcing.cancel()
-        self._announcing = asyncio.create_task(announce(self._space, news))
+        self._announcing = asyncio.create_task(self._host.announce(self.id, news))
 
 
 def _fault(record: AmphoraRecord, text: str, *, final: bool) -> Fault:

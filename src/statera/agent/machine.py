@@ -17,8 +17,6 @@ from typing import Any
 from statera.agent.amphora import Amphora, Surroundings
 from statera.agent.disk import AmphoraRecord, NetworkRecord
 from statera.agent.network import Network
-from statera.agent.processes import end_strays
-from statera.agent.ranges import machine_ranges
 from statera.lb.errors import StateraError
 from statera.spec import wire
 from statera.spec.document import SPEC_VERSION
@@ -69,7 +67,7 @@ class Machine:
     async def restore(self) -> None:
         """Begin to make true what is on disk: networks first, for amphorae need them."""
         disk = self._around.disk
-        strays = await asyncio.to_thread(end_strays, self._around.names, disk.engines)
+        strays = await asyncio.to_thread(self._around.host.end_strays, disk.engines)
         for network_record in await asyncio.to_thread(disk.networks):
             self._add_network(network_record).restored()
         await self._first_look()
@@ -99,7 +97,7 @@ class Machine:
             host=socket.gethostname(),
             spec_version=SPEC_VERSION,
             abilities=abilities,
-            occupied=await asyncio.to_thread(machine_ranges, self._around.names.is_bridge),
+            occupied=await asyncio.to_thread(self._around.host.ranges),
             held=tuple(held),
         )
 

@@ -13,9 +13,10 @@ import socket
 import struct
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from websockets.asyncio.server import ServerConnection, unix_serve
@@ -40,6 +41,28 @@ POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
 
 
+class Connection(Protocol):
+    """An open stream of frames; it raises `websockets.ConnectionClosed` once it is broken."""
+
+    async def send(self, frame: bytes, /) -> None:
+        """Send a frame."""
+        ...
+
+    async def recv(self) -> str | bytes:
+        """Return the next frame."""
+        ...
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """End the stream."""
+        ...
+
+
+Attend = Callable[[Connection], Awaitable[None]]
+"""Keeps one stream until either side ends it."""
+Listening = Callable[[Attend], AbstractAsyncContextManager[None]]
+"""While it is entered, agents can dial, and each stream is attended."""
+
+
 async def run(
     database: Database,
     wakes: Wakes,
@@ -47,36 +70,62 @@ async def run(
     stop: asyncio.Event,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve agents until `stop` is set; `ready` is called once they can dial."""
+    """Serve agents of this machine until `stop` is set; `ready` is called once they can dial."""
     threads = Threads(database, settings.threads)
     try:
-        await _Gateway(threads, wakes, settings).run(stop, ready)
+        gateway = Gateway(threads, wakes, settings)
+        await gateway.run(stop, ready, lambda attend: _on_socket(settings, attend))
     finally:
         threads.close()
 
 
-class _Gateway:
+@contextlib.asynccontextmanager
+async def _on_socket(settings: GatewaySettings, attend: Attend) -> AsyncIterator[None]:
+    async def admit(connection: ServerConnection) -> None:
+        if _is_ours(connection):
+            await attend(connection)
+        else:
+            await connection.close(POLICY_VIOLATION, "not the agent's user")
+
+    listener = _listen(Path(settings.socket))
+    server = await unix_serve(
+        admit, sock=listener, compression=None, max_size=settings.message_limit
+    )
+    try:
+        yield
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+class Gateway:
+    """Sends documents to agents and stores their reports."""
+
     def __init__(self, threads: Threads, wakes: Wakes, settings: GatewaySettings) -> None:
         self._id = str(uuid.uuid4())
         self._threads = threads
         self._wakes = wakes
         self._settings = settings
         self._streams = Streams()
-        self._connections: dict[str, ServerConnection] = {}
+        self._connections: dict[str, Connection] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._since = 0.0
 
-    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    async def run(
+        self, stop: asyncio.Event, ready: Callable[[], None], listening: Listening
+    ) -> None:
+        """Serve agents until `stop` is set; `ready` is called once they can dial."""
         await self._threads.write(lambda c: observations.beat(c, self._id))
-        listener = _listen(Path(self._settings.socket))
-        server = await unix_serve(
-            self._serve,
-            sock=listener,
-            compression=None,
-            max_size=self._settings.message_limit,
-        )
-        LOG.info("gateway.started gateway=%s socket=%s", self._id, self._settings.socket)
-        ready()
+        try:
+            async with listening(self._attend):
+                LOG.info("gateway.started gateway=%s socket=%s", self._id, self._settings.socket)
+                ready()
+                await self._work(stop)
+        finally:
+            await self._threads.write(lambda c: observations.vanish(c, self._id))
+            LOG.info("gateway.stopped gateway=%s", self._id)
+
+    async def _work(self, stop: asyncio.Event) -> None:
         helpers = [asyncio.create_task(each) for each in (self._beat(), self._publish())]
         try:
             await stop.wait()
@@ -84,16 +133,8 @@ class _Gateway:
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
-            server.close()
-            await server.wait_closed()
-            await self._threads.write(lambda c: observations.vanish(c, self._id))
-            LOG.info("gateway.stopped gateway=%s", self._id)
 
-    async def _serve(self, connection: ServerConnection) -> None:
-        """Keep one stream until either side ends it."""
-        if not _is_ours(connection):
-            await connection.close(POLICY_VIOLATION, "not the agent's user")
-            return
+    async def _attend(self, connection: Connection) -> None:
         try:
             hello = await self._greet(connection)
             if hello is not None:
@@ -104,14 +145,14 @@ class _Gateway:
             LOG.warning("stream.refused error=%s", error)
             await connection.close(POLICY_VIOLATION, "no hello")
 
-    async def _greet(self, connection: ServerConnection) -> wire.Hello | None:
+    async def _greet(self, connection: Connection) -> wire.Hello | None:
         hello = await asyncio.wait_for(_receive(connection), HELLO_SECONDS)
         if isinstance(hello, wire.Hello):
             return hello
         await connection.close(POLICY_VIOLATION, "no hello")
         return None
 
-    async def _converse(self, connection: ServerConnection, hello: wire.Hello) -> None:
+    async def _converse(self, connection: Connection, hello: wire.Hello) -> None:
         stream = Stream(hello, self._threads, connection.send)
         reports = Reports(hello.machine_id, self._threads, self._wakes)
         self._replace(stream, connection)
@@ -136,7 +177,7 @@ class _Gateway:
             await reports.flush()
             await self._depart(stream)
 
-    def _replace(self, stream: Stream, connection: ServerConnection) -> None:
+    def _replace(self, stream: Stream, connection: Connection) -> None:
         """Let a stream count for its machine; an older one is ended."""
         self._streams.add(stream)
         before = self._connections.pop(stream.machine_id, None)
@@ -221,7 +262,7 @@ class _Gateway:
             self._streams.offer(heads)
 
 
-async def _receive(connection: ServerConnection) -> wire.FromAgent:
+async def _receive(connection: Connection) -> wire.FromAgent:
     frame = await connection.recv()
     return wire.decode_from_agent(frame if isinstance(frame, bytes) else frame.encode())
 
