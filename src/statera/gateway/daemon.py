@@ -204,7 +204,7 @@ class Gateway:
             LOG.info("machine.disconnected machine=%s", machine_id)
 
     async def _tend(
-        self, work: Coroutine[Any, Any, None], stream: Stream, connection: ServerConnection
+        self, work: Coroutine[Any, Any, None], stream: Stream, connection: Connection
     ) -> None:
         """Work beside the stream; when that fails the stream ends, and the agent dials again."""
         try:
