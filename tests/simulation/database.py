@@ -22,7 +22,7 @@ from sqlalchemy.engine import Connection
 
 import statera.store.tables.objects
 import statera.store.tables.placement
-import statera.store.tables.work
+import statera.store.tables.work  # noqa: F401 (every table belongs to the file)
 from statera.cloud.network import documents, ranges, tables
 from statera.store.database import Database
 from statera.store.schema import metadata
@@ -36,7 +36,7 @@ _JULIAN_1970 = 2_440_587.5
 
 NETWORKS = ("11111111-1111-4111-8111-111111111111", "12121212-1212-4212-8212-121212121212")
 SUBNETS = ("22222222-2222-4222-8222-222222222222", "23232323-2323-4323-8323-232323232323")
-_BIRTH = datetime.datetime(2027, 1, 15)  # noqa: DTZ001 (as stored: UTC without a zone)
+_BIRTH = datetime.datetime(2027, 1, 15)  # as stored: UTC without a zone
 
 
 def _lay_network(connection: Connection, network_id: str, subnet_id: str, prefix: str) -> None:
@@ -139,14 +139,17 @@ class Storage:
         real: Callable[[Any], None] = dialect.do_commit
 
         def commit(connection: Any) -> None:
-            self._perhaps(db_errors.DBConnectionError)
+            if self._strikes():
+                connection.rollback()  # as a server does for a client that is gone
+                world.note("database.lost-in-commit", count="database errors")
+                raise db_errors.DBConnectionError
             real(connection)
             if self._strikes():
                 faults.doubtful.add(greenlet.getcurrent())
                 world.note("database.lost-after-commit", count="doubtful commits")
                 raise db_errors.DBConnectionError
 
-        dialect.do_commit = commit  # type: ignore[method-assign]
+        dialect.do_commit = commit  # type: ignore[assignment,method-assign]
 
     def _strikes(self) -> bool:
         chance = self.faults.chance

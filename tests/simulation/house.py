@@ -289,9 +289,7 @@ def _request(
     def work() -> Answer:
         headers = {"X-Project-Id": PROJECT, "Content-Type": "application/json"}
         data = None if body is None else msgspec.json.encode(body)
-        result = client.simulate_request(
-            method, f"/v2.0/lbaas{path}", headers=headers, body=data
-        )
+        result = client.simulate_request(method, f"/v2.0/lbaas{path}", headers=headers, body=data)
         doubtful = greenlet.getcurrent() in storage.faults.doubtful
         return Answer(result.status_code, result.json if result.content else None, doubtful)
 

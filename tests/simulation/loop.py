@@ -76,7 +76,7 @@ class Loop(asyncio.BaseEventLoop):
         """Return the virtual time in seconds since the beginning."""
         return self.now
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]
         self, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """Schedule for the process of the context."""
@@ -84,9 +84,11 @@ class Loop(asyncio.BaseEventLoop):
         self._admit(handle)
         return handle
 
-    call_soon_threadsafe = call_soon
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]
 
-    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
         """Run a blocking function as a thread of the calling process."""
         del executor
         future: asyncio.Future[T] = self.create_future()
@@ -150,7 +152,7 @@ class Loop(asyncio.BaseEventLoop):
             with contextlib.suppress(Over):
                 thread.throw(Over)
         for task in self._tasks:
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
+            task._log_destroy_pending = False
             coroutine: Any = task.get_coro()
             with contextlib.suppress(RuntimeError, Over):
                 coroutine.close()

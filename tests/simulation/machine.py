@@ -294,9 +294,7 @@ class Haproxy:
 
 def _refused(spec: AmphoraSpec) -> list[Owner]:
     listeners = [
-        Owner("listener", each.id)
-        for each in spec.listeners
-        if each.timeout_client_data == REFUSED
+        Owner("listener", each.id) for each in spec.listeners if each.timeout_client_data == REFUSED
     ]
     members = [
         Owner("member", each.id)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from random import Random
+from typing import Any
 
 from tests.simulation.house import House
 
@@ -15,7 +16,7 @@ class Nemesis:
     def __init__(self, house: House, random: Random) -> None:
         self._house = house
         self._random = random
-        self._kinds: list[Callable[[], Awaitable[None]]] = [
+        self._kinds: list[Callable[[], Coroutine[Any, Any, None]]] = [
             self._crash,
             self._crash,
             self._crash_at_checkpoint,
@@ -43,7 +44,7 @@ class Nemesis:
             if len(under_way) < 3:
                 fault = self._random.choice(self._kinds)
                 self._house.world.note(f"fault {fault.__name__}", count=fault.__name__[1:])
-                task = loop.create_task(fault())  # type: ignore[arg-type]
+                task = loop.create_task(fault())
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
         for task in list(under_way):

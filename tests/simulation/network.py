@@ -21,7 +21,7 @@ from statera.agent.stream import Dial
 from statera.gateway.daemon import Attend
 from statera.service.wake import Wakes
 from tests.simulation.loop import CURRENT, Process
-from tests.simulation.world import World
+from tests.simulation.world import FORESEEN, World
 
 KEEPALIVE = 15.0
 """Seconds after which a side of a silent stream gives it up."""
@@ -128,7 +128,7 @@ class Network:
         @contextlib.asynccontextmanager
         async def listening(attend: Attend) -> AsyncIterator[None]:
             self._listeners[process] = attend
-            process.last_words.append(lambda: self._listeners.pop(process, None))
+            process.last_words.append(lambda: self._forget(process))
             try:
                 yield
             finally:
@@ -148,6 +148,9 @@ class Network:
                 await end.close()
 
         return dial
+
+    def _forget(self, process: Process) -> None:
+        self._listeners.pop(process, None)
 
     def cut(self, machine: str, patience: float) -> None:
         """Break the streams of a machine; each side notices within `patience` seconds."""
@@ -173,13 +176,16 @@ class Network:
         self._streams.append((machine, near))
         world.note(f"dialled {near.name}", count="streams")
         attend = self._listeners[chosen](far)
-        task = chosen.within(world.loop.create_task, attend)  # type: ignore[arg-type]
-        task.add_done_callback(lambda _task: chosen.within(_hang_up, world, far))
+        task = chosen.within(world.loop.create_task, attend)
+        task.add_done_callback(lambda done: chosen.within(_hang_up, world, far, done))
         return near
 
 
-def _hang_up(world: World, end: End) -> None:
-    """Close the stream as the server does when its handler has returned."""
+def _hang_up(world: World, end: End, attended: asyncio.Task[None]) -> None:
+    """Close the stream as the server does when its handler has returned, or failed."""
+    error = None if attended.cancelled() else attended.exception()
+    if error is not None and not isinstance(error, FORESEEN):
+        world.fail(error)
     if end.open and not end.process.dead:
         world.loop.create_task(end.close())
 

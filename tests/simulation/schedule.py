@@ -6,7 +6,6 @@ import asyncio
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 
 from tests.simulation.client import Client
 from tests.simulation.house import House, Lost
@@ -16,8 +15,8 @@ from tests.simulation.world import Broken, World
 
 FAST_DISK = Path("/dev/shm")
 CLIENTS = 3
-WISHES = 14
-FAULTY = 25.0
+WISHES = 10
+FAULTY = 15.0
 """Seconds of faults."""
 BOUND = 700.0
 """Seconds after the last fault within which everything is as wished: the longest time that a clock
@@ -72,9 +71,10 @@ class _Schedule:
         self.settled = 0.0
         self._world = world
         self._oracle = Oracle(self.house)
-        random = Random(world.seed + 3)
-        self._clients = [Client(self.house, Random(world.seed + n), n) for n in range(CLIENTS)]
-        self._nemesis = Nemesis(self.house, random)
+        self._clients = [
+            Client(self.house, world.dice(f"client {number}"), number) for number in range(CLIENTS)
+        ]
+        self._nemesis = Nemesis(self.house, world.dice("faults"))
         world.checks.append(self._oracle.check)
         world.checks.extend(client.check for client in self._clients)
 
@@ -82,10 +82,12 @@ class _Schedule:
         """Be the schedule."""
         for name in self.house.names:
             self.house.start(name)
-        writing = asyncio.gather(*(client.run(WISHES) for client in self._clients))
+        writing = [
+            self._world.start(self._world.outside, client.run(WISHES)) for client in self._clients
+        ]
         await self._nemesis.run(FAULTY)
         began = self._world.loop.now
-        await asyncio.wait_for(writing, BOUND)
+        await asyncio.wait(writing, timeout=BOUND)
         await self._rest()
         self.settled = self._world.loop.now - began
         for client in self._clients:

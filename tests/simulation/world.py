@@ -21,6 +21,7 @@ from unittest import mock
 
 from oslo_db import exception as db_errors
 
+from statera.lb.errors import Retryable
 from tests.simulation.loop import CURRENT, Loop, Process
 
 T = TypeVar("T")
@@ -38,20 +39,24 @@ class World:
 
     def __init__(self, seed: int, *, verbose: bool = False) -> None:
         self.seed = seed
-        self.random = Random(seed)
+        self.random = self.dice("world")
         self.verbose = verbose
         self.outside = Process("outside")
-        self.loop = Loop(Random(seed + 1), self._stepped)
+        self.loop = Loop(self.dice("order"), self._stepped)
         self.database_skew = 0.0
         self.checks: list[Callable[[], None]] = []
         """Run after every step that may have changed what they look at."""
         self.dirty = False
         self.failure: BaseException | None = None
         self.counts: dict[str, int] = {}
-        self._ids = Random(seed + 2)
+        self._ids = self.dice("ids")
         self._lives: dict[str, int] = {}
         self._hash = hashlib.blake2b(digest_size=16)
         self._recent: list[str] = []
+
+    def dice(self, use: str) -> Random:
+        """Return dice of their own for one use."""
+        return Random(f"{self.seed}/{use}")
 
     @property
     def trace(self) -> str:
@@ -65,6 +70,8 @@ class World:
 
     def note(self, event: str, *, count: str | None = None) -> None:
         """Write down that something happened."""
+        if self.loop.over:
+            return
         process = CURRENT.get(self.outside)
         line = f"{self.loop.now:.6f} {process.name} {event}"
         self._hash.update(line.encode())
@@ -138,7 +145,10 @@ class World:
         ours = threading.get_ident()
 
         def instead(real: Callable[..., T], virtual: Callable[..., T]) -> Callable[..., T]:
-            return lambda *args: (virtual if threading.get_ident() == ours else real)(*args)
+            def chosen(*arguments: Any) -> T:
+                return (virtual if threading.get_ident() == ours else real)(*arguments)
+
+            return chosen
 
         before = random.getstate()
         random.seed(self.seed)
@@ -159,6 +169,10 @@ class World:
             random.setstate(before)
 
 
+FORESEEN = (db_errors.DBError, Retryable)
+"""What may be logged as an error, because it is none of the code's."""
+
+
 class _Watch(logging.Handler):
     """An exception that the code under test did not foresee ends the schedule."""
 
@@ -172,6 +186,6 @@ class _Watch(logging.Handler):
         if self._world.verbose:
             print("    ", record.levelname, record.getMessage())
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, Exception) and not isinstance(error, db_errors.DBError):
+        if isinstance(error, Exception) and not isinstance(error, FORESEEN):
             self._world.note(f"unforeseen {record.getMessage()} {error!r}")
             self._world.fail(error)
