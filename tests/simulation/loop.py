@@ -140,7 +140,7 @@ class Loop(asyncio.BaseEventLoop):
         """Say whether the caller may block."""
         return greenlet.getcurrent() is not self._hub
 
-    async def sock_recv(self, sock: Any, nbytes: int) -> bytes:  # type: ignore[override]
+    async def sock_recv(self, sock: Any, nbytes: int) -> bytes:
         """Wait for a virtual datagram."""
         found: bytes = await sock.receive(nbytes)
         return found
@@ -152,7 +152,7 @@ class Loop(asyncio.BaseEventLoop):
             with contextlib.suppress(Over):
                 thread.throw(Over)
         for task in self._tasks:
-            task._log_destroy_pending = False
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
             coroutine: Any = task.get_coro()
             with contextlib.suppress(RuntimeError, Over):
                 coroutine.close()

@@ -102,7 +102,7 @@ class Nemesis:
         faults = self._house.storage.faults
         name = self._random.choice(self._house.names)
         faults.unreachable.add(name)
-        await self._wait(3.0)
+        await self._wait(self._random.choice((3.0, 3.0, 3.0, 40.0)))
         faults.unreachable.discard(name)
 
     async def _database_clock(self) -> None:

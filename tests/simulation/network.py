@@ -177,7 +177,9 @@ class Network:
         world.note(f"dialled {near.name}", count="streams")
         attend = self._listeners[chosen](far)
         task = chosen.within(world.loop.create_task, attend)
-        task.add_done_callback(lambda done: chosen.within(_hang_up, world, far, done))
+        task.add_done_callback(
+            lambda done: _hang_up(world, far, done), context=chosen.context.copy()
+        )
         return near
 
 

@@ -137,6 +137,8 @@ class Oracle:
                 f" WHERE (live IS NULL OR settled < generation){gone}"
             ):
                 yield f"{table} is pending: {row}"
+        for row in eye.execute("SELECT id, gateway_id FROM machine WHERE NOT connected"):
+            yield f"machine is connected and noted as silent: {row}"
         yield from self._leaks()
         yield from self._idle()
 

@@ -225,8 +225,17 @@ class Gateway:
             await asyncio.sleep(self._settings.beat_interval)
             try:
                 await self._threads.write(lambda c: observations.beat(c, self._id))
+                await self._call_the_roll()
             except Exception as error:
                 LOG.warning("gateway.silent error=%s", error)
+
+    async def _call_the_roll(self) -> None:
+        """Note again who is here, should another note have overtaken the last, or failed."""
+        changed = await self._threads.write(
+            lambda c: observations.call_the_roll(c, self._id, self._streams.machines())
+        )
+        if changed:
+            LOG.info("machine.corrected gateway=%s count=%d", self._id, changed)
 
     async def _publish(self) -> None:
         """Offer new documents to the streams: when woken at once, and by a slow look."""

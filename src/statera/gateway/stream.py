@@ -135,6 +135,10 @@ class Streams:
         del self._by_machine[stream.machine_id]
         return True
 
+    def machines(self) -> list[str]:
+        """Return the machines that have a stream."""
+        return list(self._by_machine)
+
     def offer(self, heads: list[Head]) -> None:
         """Offer documents to whom they concern."""
         for stream in list(self._by_machine.values()):

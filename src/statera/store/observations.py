@@ -6,7 +6,7 @@ nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,6 +83,27 @@ def depart(connection: Connection, machine_id: str, gateway_id: str) -> None:
         .where(machine.c.id == machine_id, machine.c.gateway_id == gateway_id)
         .values(connected=False, gateway_id=None, changed_at=now())
     )
+
+
+def call_the_roll(connection: Connection, gateway_id: str, machine_ids: Sequence[str]) -> int:
+    """Note which machines have a stream to a gateway; return how many were noted otherwise.
+
+    Notes of arrivals and departures may fail or overtake each other, here and at another gateway,
+    and a gateway that was silent for long was taken for dead with its streams.
+    """
+    here, c = list(machine_ids), machine.c
+    changed = 0
+    for condition, values in (
+        (sa.and_(c.gateway_id == gateway_id, c.id.not_in(here)), {"gateway_id": None}),
+        (sa.and_(c.connected.is_(sa.false()), c.id.in_(here)), {"gateway_id": gateway_id}),
+    ):
+        connected = values["gateway_id"] is not None
+        changed += connection.execute(
+            sa.update(machine)
+            .where(condition)
+            .values(connected=connected, changed_at=now(), **values)
+        ).rowcount
+    return changed
 
 
 def beat(connection: Connection, gateway_id: str) -> None:
