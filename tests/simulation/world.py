@@ -155,6 +155,7 @@ class World:
         gc.disable()
         watch = _Watch(self)
         logging.getLogger("statera").addHandler(watch)
+        logging.getLogger("oslo_db").addHandler(_SILENT)  # it is told of the faults that we make
         try:
             with (
                 mock.patch.object(time, "time", instead(time.time, self._wall)),
@@ -169,6 +170,7 @@ class World:
             random.setstate(before)
 
 
+_SILENT = logging.NullHandler()
 FORESEEN = (db_errors.DBError, Retryable)
 """What may be logged as an error, because it is none of the code's."""
 

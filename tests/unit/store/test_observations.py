@@ -136,6 +136,19 @@ def test_machines_come_and_go(database: Database, owner: str) -> None:
     assert [row.connected for row in rows(database, machine)] == [False]
 
 
+def test_the_roll_corrects_what_was_noted(database: Database) -> None:
+    """Who has a stream is noted as connected, who has none is not, and others' are left alone."""
+    for name, at in (("stays", "g1"), ("left", "g1"), ("elsewhere", "g2")):
+        hello = Arrival(name, "here", at, (), ())
+        database.write(lambda c, hello=hello: observations.arrive(c, hello))  # type: ignore[misc]
+    database.write(lambda c: observations.depart(c, "stays", "g1"))
+    here = ["stays", "elsewhere"]
+    assert database.write(lambda c: observations.call_the_roll(c, "g1", here)) == 2
+    assert database.write(lambda c: observations.call_the_roll(c, "g1", here)) == 0
+    found = {row.id: (bool(row.connected), row.gateway_id) for row in rows(database, machine)}
+    assert found == {"stays": (True, "g1"), "left": (False, None), "elsewhere": (True, "g2")}
+
+
 def test_a_dead_gateway_is_forgotten(database: Database) -> None:
     """Its machines count as silent, others' do not."""
     for name in ("dead", "alive"):
