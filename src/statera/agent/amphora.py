@@ -25,6 +25,7 @@ from statera.agent.names import Names
 from statera.agent.namespace import Namespace
 from statera.agent.outcome import failure_of
 from statera.agent.processes import end_inside, wait_until_gone
+from statera.agent.worker import Worker
 from statera.spec.document import AmphoraSpec
 from statera.spec.report import AmphoraReport, Counters, Fault
 
@@ -70,6 +71,7 @@ class Amphora:
         self._announcing: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._news = False
+        self._worker = Worker()
         self._convergence = Convergence(self._attempt, around.pace)
 
     @property
@@ -172,7 +174,7 @@ class Amphora:
 
     async def _keep(self, record: AmphoraRecord) -> None:
         if record is not self._kept:
-            await asyncio.to_thread(self._around.disk.keep, record)
+            await self._worker.run(self._around.disk.keep, record)
             self._kept = record
 
     async def _make_true(self, record: AmphoraRecord) -> tuple[Fault, ...]:
@@ -187,8 +189,8 @@ class Amphora:
         began = time.monotonic()
         if not self._space.exists():
             await self._begin_anew()
-        await asyncio.to_thread(prepare, self._space, self.id)
-        news = await asyncio.to_thread(plug, self._around.names, self._space, spec)
+        await self._worker.run(prepare, self._space, self.id)
+        news = await self._worker.run(plug, self._around.names, self._space, spec)
         if news:
             self._announce(news)
         engine = await self._adopted()
@@ -203,7 +205,7 @@ class Amphora:
                 time.monotonic() - began,
             )
             self._in_force = spec
-            await asyncio.to_thread(self._around.disk.note_in_force, spec)
+            await self._worker.run(self._around.disk.note_in_force, spec)
         return faults
 
     async def _begin_anew(self) -> None:
@@ -211,13 +213,13 @@ class Amphora:
         if self._engine is not None:
             await self._engine.stop()
         self._engine = self._in_force = self._state = None
-        await asyncio.to_thread(self._around.disk.forget_in_force, self.id)
+        await self._worker.run(self._around.disk.forget_in_force, self.id)
 
     async def _adopted(self) -> Engine:
         """Return the engine, having taken over what runs in the namespace."""
         if self._engine is None:
             directory = self._around.disk.engine_directory(self.id)
-            self._in_force = await asyncio.to_thread(self._around.disk.in_force, self.id)
+            self._in_force = await self._worker.run(self._around.disk.in_force, self.id)
             engine = self._around.make_engine(self.id, directory, self._space)
             engine.on_change = self._look_soon
             await engine.adopt(self._in_force)
@@ -233,7 +235,7 @@ class Amphora:
         self._engine = self._in_force = self._state = None
         if self._announcing is not None:
             self._announcing.cancel()
-        await asyncio.to_thread(self._remove)
+        await self._worker.run(self._remove)
         LOG.info("amphora.retired amphora=%s was_there=%s", self.id, there)
 
     def _remove(self) -> None:

@@ -11,6 +11,7 @@ from statera.agent.bridges import converge_bridge, remove_bridge
 from statera.agent.convergence import Convergence
 from statera.agent.disk import NetworkRecord
 from statera.agent.outcome import failure_of
+from statera.agent.worker import Worker
 from statera.spec.report import NetworkReport
 
 LOG = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Network:
         self._fault: str | None = None
         self.looked = asyncio.Event()
         """Set once the first attempt was made, whatever came of it."""
+        self._worker = Worker()
         self._convergence = Convergence(self._attempt, around.pace)
 
     @property
@@ -77,10 +79,11 @@ class Network:
         again = False
         async with self._around.slots:
             try:
-                if record is not self._kept:
-                    await asyncio.to_thread(self._around.disk.keep, record)
-                    self._kept = record
-                new = await asyncio.to_thread(self._make_true, record)
+                async with asyncio.timeout(self._around.patience):
+                    if record is not self._kept:
+                        await self._worker.run(self._around.disk.keep, record)
+                        self._kept = record
+                    new = await self._worker.run(self._make_true, record)
                 if self._in_force != record:
                     LOG.info("network.applied network=%s revision=%d", self.id, record.revision)
                 self._in_force, self._fault = record, None
