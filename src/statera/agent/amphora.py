@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import msgspec
@@ -20,19 +20,24 @@ from statera.agent.convergence import Convergence, Pace
 from statera.agent.disk import AmphoraRecord, Disk
 from statera.agent.engine import Engine, EngineState, MakeEngine
 from statera.agent.kernel import present
-from statera.agent.links import owner, plug, ports, prepare
+from statera.agent.links import (
+    PATIENCE,
+    owner,
+    plug,
+    ports,
+    ports_of,
+    prepare,
+    remove_links,
+)
 from statera.agent.names import Names
 from statera.agent.namespace import Namespace
 from statera.agent.outcome import failure_of
-from statera.agent.processes import end_inside, wait_until_gone
+from statera.agent.processes import end_inside
 from statera.agent.worker import Worker
 from statera.spec.document import AmphoraSpec
 from statera.spec.report import AmphoraReport, Counters, Fault
 
 LOG = logging.getLogger(__name__)
-
-
-_LINK_PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ class Amphora:
         self._grave: AmphoraRecord | None = None
         self._settled = False
         self._space = Namespace(around.names.namespace(record.id))
+        self._inode: int | None = None
+        self._ports: frozenset[str] = frozenset()
         self._engine: Engine | None = None
         self._announcing: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -98,6 +105,13 @@ class Amphora:
             interface.network_id == network_id for interface in spec.interfaces
         )
         if concerned and self._begun and (new or not self._settled):
+            self._convergence.wake()
+
+    def look_around(self, links: Collection[str]) -> None:
+        """Look again if the namespace or a link (`links`: all there are) went away unasked."""
+        whole = self._inode == self._space.inode() and self._ports.issubset(links)
+        if self._settled and self._engine is not None and not whole:
+            LOG.warning("amphora.torn amphora=%s", self.id)
             self._convergence.wake()
 
     async def run(self) -> None:
@@ -187,10 +201,13 @@ class Amphora:
 
     async def _apply(self, spec: AmphoraSpec) -> tuple[Fault, ...]:
         began = time.monotonic()
-        if not self._space.exists():
+        there = self._space.inode()
+        if there is None or self._inode not in {None, there}:
             await self._begin_anew()
         await self._worker.run(prepare, self._space, self.id)
+        self._inode = self._space.inode()
         news = await self._worker.run(plug, self._around.names, self._space, spec)
+        self._ports = ports_of(self._around.names, spec)
         if news:
             self._announce(news)
         engine = await self._adopted()
@@ -222,30 +239,35 @@ class Amphora:
             self._in_force = await self._worker.run(self._around.disk.in_force, self.id)
             engine = self._around.make_engine(self.id, directory, self._space)
             engine.on_change = self._look_soon
-            await engine.adopt(self._in_force)
+            try:
+                await engine.adopt(self._in_force)
+            except BaseException:
+                # Half an engine would bring its process back for ever, beside the next one.
+                await engine.detach()
+                raise
             self._engine = engine
         return self._engine
 
     async def _retire(self) -> None:
-        directory = self._around.disk.engine_directory(self.id)
-        there = self._space.exists() or directory.exists()
-        if self._engine is not None or directory.exists():
-            engine = await self._adopted()
-            await engine.stop()
-        self._engine = self._in_force = self._state = None
         if self._announcing is not None:
             self._announcing.cancel()
+        if self._engine is not None:
+            await self._engine.stop()
+        self._engine = self._in_force = self._state = None
         await self._worker.run(self._remove)
-        LOG.info("amphora.retired amphora=%s was_there=%s", self.id, there)
 
     def _remove(self) -> None:
         inode = self._space.inode()
-        if inode is not None and owner(self._space) in {self.id, ""}:
-            end_inside({inode}, self._around.disk.engine_directory(self.id))
+        if inode is not None and owner(self._space) not in {self.id, ""}:
+            inode = None
+        directory = self._around.disk.engine_directory(self.id)
+        if inode is not None or directory.exists():
+            end_inside({inode} if inode is not None else set(), directory)
+            LOG.info("amphora.removed amphora=%s", self.id)
+        if inode is not None:
             ends = ports(self._around.names, self._space)
             self._space.remove()
-            # The kernel takes the links with the namespaces, many at a time; one by one is slower.
-            wait_until_gone("links", lambda: present(ends), _LINK_PATIENCE)
+            remove_links(lambda: present(ends), PATIENCE)
         self._around.disk.forget_engine(self.id)
 
     def _look_soon(self) -> None:

@@ -16,10 +16,11 @@ from typing import Any
 
 from statera.agent.amphora import Amphora, Surroundings
 from statera.agent.disk import AmphoraRecord, NetworkRecord
+from statera.agent.kernel import link_names
 from statera.agent.network import Network
 from statera.agent.processes import end_strays
 from statera.agent.ranges import machine_ranges
-from statera.lb.errors import StateraError
+from statera.lb.errors import Retryable, StateraError
 from statera.spec import wire
 from statera.spec.document import SPEC_VERSION
 from statera.spec.report import AmphoraReport, NetworkReport
@@ -69,7 +70,7 @@ class Machine:
     async def restore(self) -> None:
         """Begin to make true what is on disk: networks first, for amphorae need them."""
         disk = self._around.disk
-        strays = await asyncio.to_thread(end_strays, self._around.names, disk.engines)
+        strays = await self._end_strays()
         for network_record in await asyncio.to_thread(disk.networks):
             self._add_network(network_record).restored()
         await self._first_look()
@@ -132,14 +133,30 @@ class Machine:
         pending: dict[str, asyncio.Task[None]] = {}
         while True:
             began = clock()
-            for each in self._amphorae.values():
-                if each.id not in pending:
-                    pending[each.id] = asyncio.create_task(each.observe())
-            if pending:
-                await asyncio.wait(pending.values(), timeout=self._interval)
-            pending = {key: task for key, task in pending.items() if not task.done()}
+            await self._look_around()
+            # Only who is asked anew is waited for: one that hangs would slow every round down.
+            asked = {
+                each.id: asyncio.create_task(each.observe())
+                for each in self._amphorae.values()
+                if each.id not in pending
+            }
+            if asked:
+                await asyncio.wait(asked.values(), timeout=self._interval)
+            pending = {key: task for key, task in (pending | asked).items() if not task.done()}
             took = clock() - began
             await asyncio.sleep(max(self._interval - took, took * _BUSY_SHARE, 0.05))
+
+    async def _look_around(self) -> None:
+        """Let everything that was taken away behind our back be made again."""
+        try:
+            links = await asyncio.to_thread(link_names)
+        except OSError as error:  # the kernel is short of memory: it is asked again
+            LOG.warning("machine.blind error=%s", error)
+            return
+        for network in self._networks.values():
+            network.look_around(links)
+        for amphora in self._amphorae.values():
+            amphora.look_around(links)
 
     async def leave(self) -> None:
         """End all work; what is true on the machine stays true."""
@@ -199,6 +216,15 @@ class Machine:
         network = self._networks[record.id] = Network(self._around, record, self._network_ready)
         self._start(network.run())
         return network
+
+    async def _end_strays(self) -> int:
+        try:
+            return await asyncio.to_thread(
+                end_strays, self._around.names, self._around.disk.engines
+            )
+        except Retryable as error:  # one that cannot be ended must not keep all others from serving
+            LOG.error("machine.strays error=%s", error)
+            return 0
 
     async def _first_look(self) -> None:
         """Wait until each network was tried once; what is slow then has its amphorae wait."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from statera.agent.amphora import Surroundings
 from statera.agent.bridges import converge_bridge, remove_bridge
@@ -56,6 +56,14 @@ class Network:
             self._convergence.wake()
         else:
             self._around.changed(self.id)
+
+    def look_around(self, links: Collection[str]) -> None:
+        """Look again if the bridge is none of `links`, which are all that there are."""
+        if self._in_force is None or self.retired or self._in_force is not self._wanted:
+            return
+        if self._around.names.bridge(self.id) not in links:
+            LOG.warning("network.torn network=%s", self.id)
+            self._convergence.wake()
 
     async def run(self) -> None:
         """Converge until cancelled."""

@@ -19,7 +19,6 @@ from pathlib import Path
 from statera.agent.daemon import AgentSettings
 from statera.agent.names import Names
 from statera.agent.namespace import Namespace
-from statera.agent.processes import inside
 from statera.agent.removal import remove_everything
 from statera.spec import wire
 from statera.spec.document import (
@@ -233,7 +232,9 @@ class Installation:
     def engine_pids(self, number: int = 10) -> list[int]:
         """Return the pids of what runs inside an amphora."""
         inode = self.space(number).inode()
-        return inside({inode}) if inode is not None else []
+        return [
+            pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _lives(pid, inode)
+        ]
 
     def stop_backend(self) -> None:
         """End the first backend's server; its namespace stays and refuses connections."""
@@ -301,6 +302,12 @@ def traces(names: Names) -> list[str]:
     folder = Path("/run/netns")
     spaces = os.listdir(folder) if folder.is_dir() else []
     return ours + [name for name in spaces if names.is_namespace(name)]
+
+
+def _lives(pid: int, inode: int | None) -> bool:
+    with contextlib.suppress(OSError):
+        return os.stat(f"/proc/{pid}/ns/net").st_ino == inode
+    return False
 
 
 def _connects(address: str) -> bool:

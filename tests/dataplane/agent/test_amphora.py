@@ -167,13 +167,21 @@ def test_a_name_that_is_taken_is_never_shared(running: Installation) -> None:
     assert answers(f"{running.net}.10")
 
 
-def test_a_namespace_lost_under_the_agent_is_made_again(running: Installation) -> None:
-    """With the next document everything is there anew, and nothing is left of what was before."""
+@pytest.mark.parametrize("again", [False, True])
+def test_a_namespace_lost_under_the_agent_is_made_again(
+    running: Installation, *, again: bool
+) -> None:
+    """Soon and unasked, even where another took the name; nothing is left of what was before."""
     _serve(running)
-    before = running.engine_pids()
+    before, inode = running.engine_pids(), running.space().inode()
     shell("ip", "netns", "del", running.space().name)
-    running.gateway.send(wire.Document(spec=running.amphora(revision=2)))
-    assert running.gateway.in_force(running.amphora_id(), 2).serving
+    if again:
+        shell("ip", "netns", "add", running.space().name)
+
+    def anew() -> bool:
+        return running.space().inode() not in {None, inode} and bool(running.engine_pids())
+
+    wait_for(anew, "an engine in a namespace of the name", deadline=5.0)
     wait_for(lambda: answers(f"{running.net}.10"), "traffic", deadline=5.0)
     assert before
     assert not any(_runs(pid) for pid in before)
