@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import msgspec
 
 from statera.agent.announce import Announcement, announce
-from statera.agent.convergence import Convergence, Pace
-from statera.agent.disk import AmphoraRecord, Disk
+from statera.agent.convergence import Convergence, Next, Pace
+from statera.agent.disk import AmphoraRecord, Disk, newer
 from statera.agent.engine import Engine, EngineState, MakeEngine
 from statera.agent.kernel import present
 from statera.agent.links import (
@@ -57,7 +57,7 @@ class Surroundings:
 
 
 class Amphora:
-    """One amphora of this machine, or the tombstone of one."""
+    """One amphora of this machine, until it is retired."""
 
     def __init__(self, around: Surroundings, record: AmphoraRecord) -> None:
         self.id = record.id
@@ -69,7 +69,6 @@ class Amphora:
         self._state: EngineState | None = None
         self._known = False
         self._begun = False
-        self._grave: AmphoraRecord | None = None
         self._settled = False
         self._space = Namespace(around.names.namespace(record.id))
         self._inode: int | None = None
@@ -92,7 +91,7 @@ class Amphora:
 
     def obey(self, record: AmphoraRecord) -> None:
         """Take a newer record; an older one only makes the amphora report once more."""
-        if (record.epoch, record.revision) > (self._wanted.epoch, self._wanted.revision):
+        if newer(record, self._wanted):
             self._wanted = record
             self._convergence.wake()
         else:
@@ -114,9 +113,10 @@ class Amphora:
             LOG.warning("amphora.torn amphora=%s", self.id)
             self._convergence.wake()
 
-    async def run(self) -> None:
-        """Converge until cancelled."""
+    async def run(self) -> AmphoraRecord:
+        """Converge until it is retired, and return the record that says so."""
         await self._convergence.run()
+        return self._wanted
 
     async def leave(self) -> None:
         """Let go of the engine; it serves on."""
@@ -130,14 +130,6 @@ class Amphora:
         """Return what is true; None as long as it was not looked at."""
         if not self._known:
             return None
-        if self._grave is not None:
-            return AmphoraReport(
-                amphora_id=self.id,
-                epoch=self._grave.epoch,
-                revision=self._grave.revision,
-                generation=0,
-                retired=True,
-            )
         spec, state = self._in_force, self._state
         return AmphoraReport(
             amphora_id=self.id,
@@ -163,10 +155,8 @@ class Amphora:
         if _gist(before) != _gist(self._state):
             self._around.changed(self.id)
 
-    async def _attempt(self) -> bool:
+    async def _attempt(self) -> Next:
         record = self._wanted
-        if self._grave is record:
-            return True
         async with self._around.slots:
             self._begun = True
             self._settled = False
@@ -179,12 +169,14 @@ class Amphora:
                 failure = failure_of(error, LOG, "amphora.failed", self.id)
                 faults = (_fault(record, failure.text, final=failure.final),)
                 again = not failure.final
+        if record.spec is None and not faults:
+            return Next.END
         self._faults = faults
         self._known = True
         self._settled = not again
         await self.observe()
         self._around.changed(self.id)
-        return not again
+        return Next.RETRY if again else Next.REST
 
     async def _keep(self, record: AmphoraRecord) -> None:
         if record is not self._kept:
@@ -194,9 +186,7 @@ class Amphora:
     async def _make_true(self, record: AmphoraRecord) -> tuple[Fault, ...]:
         if record.spec is None:
             await self._retire()
-            self._grave = record
             return ()
-        self._grave = None
         return await self._apply(record.spec)
 
     async def _apply(self, spec: AmphoraSpec) -> tuple[Fault, ...]:

@@ -49,6 +49,13 @@ class NetworkRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Record = AmphoraRecord | NetworkRecord
+
+
+def newer(record: Record, other: Record) -> bool:
+    """Return whether `record` is to be obeyed by one that holds `other`."""
+    return (record.epoch, record.revision) > (other.epoch, other.revision)
+
+
 R = TypeVar("R", AmphoraRecord, NetworkRecord, AmphoraSpec)
 K = TypeVar("K", AmphoraRecord, NetworkRecord)
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection
 
 from statera.agent.amphora import Surroundings
 from statera.agent.bridges import converge_bridge, remove_bridge
-from statera.agent.convergence import Convergence
-from statera.agent.disk import NetworkRecord
+from statera.agent.convergence import Convergence, Next
+from statera.agent.disk import NetworkRecord, newer
 from statera.agent.outcome import failure_of
 from statera.agent.worker import Worker
 from statera.spec.report import NetworkReport
@@ -18,7 +18,7 @@ LOG = logging.getLogger(__name__)
 
 
 class Network:
-    """One network of this machine, or the tombstone of one."""
+    """One network of this machine, until it is retired."""
 
     def __init__(
         self, around: Surroundings, record: NetworkRecord, ready: Callable[[str, bool], None]
@@ -40,18 +40,13 @@ class Network:
         """What is on disk; None before the first was written."""
         return self._kept
 
-    @property
-    def retired(self) -> bool:
-        """Whether nothing of it is left on the machine."""
-        return self._in_force is not None and self._in_force.spec is None
-
     def restored(self) -> None:
         """Say that the record came from disk."""
         self._kept = self._wanted
 
     def obey(self, record: NetworkRecord) -> None:
         """Take a newer record; an older one only makes the network report once more."""
-        if (record.epoch, record.revision) > (self._wanted.epoch, self._wanted.revision):
+        if newer(record, self._wanted):
             self._wanted = record
             self._convergence.wake()
         else:
@@ -59,15 +54,16 @@ class Network:
 
     def look_around(self, links: Collection[str]) -> None:
         """Look again if the bridge is none of `links`, which are all that there are."""
-        if self._in_force is None or self.retired or self._in_force is not self._wanted:
+        if self._in_force is None or self._in_force is not self._wanted:
             return
         if self._around.names.bridge(self.id) not in links:
             LOG.warning("network.torn network=%s", self.id)
             self._convergence.wake()
 
-    async def run(self) -> None:
-        """Converge until cancelled."""
+    async def run(self) -> NetworkRecord:
+        """Converge until it is retired, and return the record that says so."""
         await self._convergence.run()
+        return self._wanted
 
     def report(self) -> NetworkReport | None:
         """Return what is true; None as long as it was not looked at."""
@@ -78,13 +74,12 @@ class Network:
             network_id=self.id,
             epoch=last.epoch if last else 0,
             revision=last.revision if last else 0,
-            retired=self.retired,
             fault=self._fault,
         )
 
-    async def _attempt(self) -> bool:
+    async def _attempt(self) -> Next:
         record = self._wanted
-        again = False
+        outcome = Next.REST if record.spec is not None else Next.END
         async with self._around.slots:
             try:
                 async with asyncio.timeout(self._around.patience):
@@ -99,10 +94,10 @@ class Network:
             except Exception as error:
                 failure = failure_of(error, LOG, "network.failed", self.id)
                 self._fault = failure.text
-                again = not failure.final
+                outcome = Next.REST if failure.final else Next.RETRY
         self.looked.set()
         self._around.changed(self.id)
-        return not again
+        return outcome
 
     def _make_true(self, record: NetworkRecord) -> bool:
         """Return whether there is a new bridge, to which everything must be plugged again."""
