@@ -31,7 +31,7 @@ from statera.agent.links import (
 )
 from statera.agent.names import Names
 from statera.agent.namespace import Namespace
-from statera.agent.outcome import failure_of
+from statera.agent.outcome import failure_of, refuse_later
 from statera.agent.processes import end_inside
 from statera.agent.worker import Worker
 from statera.spec.document import AmphoraSpec
@@ -187,6 +187,7 @@ class Amphora:
         if record.spec is None:
             await self._retire()
             return ()
+        refuse_later(record.spec.version)
         return await self._apply(record.spec)
 
     async def _apply(self, spec: AmphoraSpec) -> tuple[Fault, ...]:

@@ -75,8 +75,15 @@ class Disk:
     def machine_id(self) -> str:
         """Return the id of this machine: made once, kept for good."""
         path = self._root / "machine-id"
-        with contextlib.suppress(FileNotFoundError):
+        try:
             return str(uuid.UUID(path.read_text().strip()))
+        except FileNotFoundError:
+            pass
+        except (
+            ValueError
+        ) as error:  # a machine that serves under a new name beats one that does not
+            LOG.error("disk.damaged path=%s error=%s", path, error)
+            path.rename(path.with_suffix(".damaged"))
         fresh = str(uuid.uuid4())
         _replace(path, f"{fresh}\n".encode())
         return fresh
@@ -135,7 +142,8 @@ def _records(folder: Path, kind: type[K]) -> Iterator[K]:
             continue
         record = _read(path, kind)
         if record is None:
-            path.rename(path.with_suffix(".damaged"))
+            with contextlib.suppress(OSError):  # a disk that takes nothing still gives the others
+                path.rename(path.with_suffix(".damaged"))
         elif record.spec is None and time.time() - path.stat().st_mtime > _TOMBSTONE_LIFE:
             path.unlink()
         else:

@@ -10,7 +10,7 @@ from statera.agent.amphora import Surroundings
 from statera.agent.bridges import converge_bridge, remove_bridge
 from statera.agent.convergence import Convergence, Next
 from statera.agent.disk import NetworkRecord, newer
-from statera.agent.outcome import failure_of
+from statera.agent.outcome import failure_of, refuse_later
 from statera.agent.worker import Worker
 from statera.spec.report import NetworkReport
 
@@ -104,4 +104,5 @@ class Network:
         if record.spec is None:
             remove_bridge(self._around.names, record.id)
             return False
+        refuse_later(record.spec.version)
         return converge_bridge(self._around.names, record.spec)

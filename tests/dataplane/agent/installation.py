@@ -82,6 +82,7 @@ class Installation:
         self.net6 = f"fd77:{random.randint(0x1000, 0xFFFF):x}:{random.randint(0x1000, 0xFFFF):x}:"
         self.network_id = str(uuid.uuid4())
         self._backends: list[tuple[subprocess.Popen[bytes], str]] = []
+        self._addresses: list[str] = []
 
     @property
     def settings(self) -> AgentSettings:
@@ -219,10 +220,10 @@ class Installation:
         return tuple(
             Member(
                 id=str(uuid.uuid5(uuid.UUID(self.network_id), f"member {number}")),
-                address=f"{self.net}.{201 + number}",
+                address=address,
                 port=8080,
             )
-            for number in range(len(self._backends))
+            for number, address in enumerate(self._addresses)
         )
 
     def space(self, number: int = 10) -> Namespace:
@@ -242,7 +243,7 @@ class Installation:
         server.kill()
         server.wait()
 
-    def add_backend(self) -> None:
+    def add_backend(self, *, ipv6: bool = False) -> None:
         """Start an HTTP server in a namespace of its own, on the installation's network."""
         number = len(self._backends)
         name = f"t{self.short}{number}"
@@ -250,8 +251,10 @@ class Installation:
         shell("ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name)
         shell("ip", "link", "set", name, "master", self.bridge, "up")
         shell("ip", "-n", name, "link", "set", "eth0", "up")
-        address = f"{self.net}.{201 + number}"
-        shell("ip", "-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
+        address = f"{self.net6}:{201 + number}" if ipv6 else f"{self.net}.{201 + number}"
+        prefix = "64" if ipv6 else "24"
+        # Nobody else has it: without "nodad" IPv6 would be of no use for two seconds.
+        shell("ip", "-n", name, "addr", "add", f"{address}/{prefix}", "dev", "eth0", "nodad")
         server = subprocess.Popen(
             [
                 "ip",
@@ -266,6 +269,7 @@ class Installation:
             ]
         )
         self._backends.append((server, name))
+        self._addresses.append(address)
         wait_for(lambda: _connects(address), f"the backend {address}")
 
     def reconnect_backends(self) -> None:

@@ -187,6 +187,67 @@ def test_a_namespace_lost_under_the_agent_is_made_again(
     assert not any(_runs(pid) for pid in before)
 
 
+def test_a_document_of_the_future_changes_nothing(running: Installation) -> None:
+    """A later version is a final fault, a frame nobody can read is passed over; traffic goes on."""
+    _serve(running)
+    running.gateway.send(wire.Document(spec=running.amphora(revision=2, version=99)))
+    wait_for(lambda: bool(_faults(running, running.amphora_id())), "a fault")
+    report = running.gateway.amphorae[running.amphora_id()]
+    assert report.revision == 1
+    assert report.serving
+    assert [(fault.final, "version 99" in fault.text) for fault in report.faults] == [(True, True)]
+    unreadable = {"kind": "document", "spec": {"amphora_id": running.amphora_id(), "revision": "x"}}
+    running.gateway.send_bytes(msgspec.msgpack.encode(unreadable))
+    running.gateway.send_bytes(msgspec.msgpack.encode({"kind": "of-another-release"}))
+    running.gateway.send(wire.Document(spec=running.amphora(revision=3)))
+    assert running.gateway.in_force(running.amphora_id(), 3).faults == ()
+    assert answers(f"{running.net}.10")
+    assert len(running.gateway.hellos) == 1
+
+
+def test_values_nobody_knows_harm_nobody_else(running: Installation) -> None:
+    """A protocol, an algorithm, a MAC, an address of no known form: faults there, and only there."""
+    _serve(running)
+    (listener,), (pool,) = running.amphora(11).listeners, running.amphora(11).pools
+    (interface,) = running.amphora(11).interfaces
+    nowhere = (Address(ip="x", prefix=24),)
+    odd: tuple[dict[str, object], ...] = (
+        {"listeners": (msgspec.structs.replace(listener, protocol="QUIC"),)},
+        {"pools": (msgspec.structs.replace(pool, algorithm="MAGIC"),)},
+        {"interfaces": (msgspec.structs.replace(interface, mac="nonsense"),)},
+        {"interfaces": (msgspec.structs.replace(interface, addresses=nowhere),)},
+    )
+    for revision, fields in enumerate(odd, start=1):
+        running.gateway.forget()
+        running.gateway.send(wire.Document(spec=running.amphora(11, revision=revision, **fields)))
+        wait_for(lambda: bool(_faults(running, running.amphora_id(11))), f"a fault for {fields}")
+    running.gateway.send(wire.Document(spec=running.amphora(11, revision=9)))
+    assert running.gateway.in_force(running.amphora_id(11), 9).faults == ()
+    assert answers(f"{running.net}.10")
+    assert answers(f"{running.net}.11")
+
+
+def test_an_ipv6_only_amphora_serves(running: Installation) -> None:
+    """VIP, member and default route are IPv6 alone; the machine reaches it through its bridge."""
+    running.add_backend(ipv6=True)
+    every = running.interface()
+    interface = running.interface(
+        addresses=tuple(each for each in every.addresses if ":" in each.ip),
+        routes=tuple(each for each in every.routes if ":" in each.via),
+    )
+    vip = f"{running.net6}:10"
+    spec = running.amphora(vips=(vip,), interfaces=(interface,))
+    running.gateway.send(wire.Document(spec=spec))
+    assert running.gateway.in_force(running.amphora_id(), 1).faults == ()
+    assert get(vip) == "backend0"
+    name = running.space().name
+    routes = json.loads(shell("ip", "-n", name, "-6", "-j", "route", "show", "default"))
+    assert [each["gateway"] for each in routes] == [f"{running.net6}:1"]
+    running.restart_agent()
+    running.gateway.in_force(running.amphora_id(), 1)
+    assert get(vip) == "backend0"
+
+
 @pytest.mark.parametrize("amphora_id", ["../escape", "no-uuid"])
 def test_a_document_with_a_bad_id_harms_nothing(running: Installation, amphora_id: str) -> None:
     """Such a document is refused; the stream and the others go on."""

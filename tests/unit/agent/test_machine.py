@@ -5,20 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from statera.agent.amphora import Surroundings
-from statera.agent.convergence import Pace
-from statera.agent.disk import Disk
-from statera.agent.haproxy.engine import Engine
-from statera.agent.haproxy.settings import HaproxySettings
 from statera.agent.machine import Changes, Machine
-from statera.agent.names import Names
 from statera.spec import wire
 from statera.spec.report import AmphoraReport
+from tests.unit.agent.surroundings import surroundings
 
 
 def test_what_is_retired_leaves_no_work(tmp_path: Path) -> None:
@@ -30,7 +24,7 @@ def test_what_is_retired_leaves_no_work(tmp_path: Path) -> None:
 
 async def _retire_many(folder: Path, ids: list[str]) -> None:
     changes = Changes()
-    machine = Machine(_surroundings(folder, changes.note), changes, 1.0)
+    machine = Machine(surroundings(folder, changes.note), changes, 1.0)
     before = len(asyncio.all_tasks())
     for object_id in ids:
         machine.obey(wire.Retire(amphora_id=object_id, epoch=1, revision=2))
@@ -46,17 +40,3 @@ async def _retire_many(folder: Path, ids: list[str]) -> None:
     assert isinstance(report, AmphoraReport)
     assert (report.amphora_id, report.revision, report.retired) == (ids[0], 2, True)
     await machine.leave()
-
-
-def _surroundings(folder: Path, changed: Callable[[str], None]) -> Surroundings:
-    return Surroundings(
-        names=Names("zz"),
-        disk=Disk(folder),
-        make_engine=lambda amphora_id, directory, space: Engine(
-            amphora_id, directory, space, HaproxySettings()
-        ),
-        pace=Pace(),
-        patience=10.0,
-        slots=asyncio.Semaphore(8),
-        changed=changed,
-    )
