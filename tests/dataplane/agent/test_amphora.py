@@ -206,7 +206,7 @@ def test_a_document_of_the_future_changes_nothing(running: Installation) -> None
 
 
 def test_values_nobody_knows_harm_nobody_else(running: Installation) -> None:
-    """A protocol, an algorithm, a MAC, an address of no known form: faults there, and only there."""
+    """A protocol, an algorithm, a MAC, an address of no known form: faults there only."""
     _serve(running)
     (listener,), (pool,) = running.amphora(11).listeners, running.amphora(11).pools
     (interface,) = running.amphora(11).interfaces
