@@ -16,7 +16,11 @@ import tempfile
 import uuid
 from pathlib import Path
 
+from statera.agent.amphora import Surroundings
+from statera.agent.convergence import Pace
 from statera.agent.daemon import AgentSettings
+from statera.agent.disk import Disk
+from statera.agent.engine import MakeEngine
 from statera.agent.names import Names
 from statera.agent.namespace import Namespace
 from statera.agent.removal import remove_everything
@@ -296,6 +300,19 @@ class Installation:
             subprocess.run(["ip", "link", "del", name], check=False, stderr=subprocess.DEVNULL)
         asyncio.run(remove_everything(self.settings))
         shutil.rmtree(self.folder)
+
+
+def surroundings(installation: Installation, make_engine: MakeEngine) -> Surroundings:
+    """Return what an amphora of the installation needs when it runs in the test itself."""
+    return Surroundings(
+        names=installation.names,
+        disk=Disk(installation.state),
+        make_engine=make_engine,
+        pace=Pace(first=0.01),
+        patience=10.0,
+        slots=asyncio.Semaphore(1),
+        changed=lambda _id: None,
+    )
 
 
 def traces(names: Names) -> list[str]:
