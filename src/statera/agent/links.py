@@ -25,7 +25,7 @@ from statera.agent.processes import wait_until_gone
 from statera.lb.errors import Final, Retryable
 from statera.spec.document import AmphoraSpec, Interface, Route
 
-PATIENCE = 10.0
+PATIENCE = 5.0
 """Seconds until links that should go with their namespace are taken away one by one."""
 
 _SYSCTLS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import msgspec
 import pytest
@@ -106,6 +107,18 @@ def test_a_retired_amphora_leaves_nothing(running: Installation) -> None:
     running.gateway.send(wire.Document(spec=running.amphora(revision=8)))
     assert running.gateway.in_force(running.amphora_id(), 9).retired
     assert traces(running.names) == [running.bridge]
+
+
+def test_a_namespace_that_somebody_holds_keeps_no_link(running: Installation) -> None:
+    """Its name is gone and it lives on, but nothing in it answers for the VIP any more."""
+    _serve(running)
+    held = running.space().descriptor()
+    try:
+        running.gateway.send(wire.Retire(amphora_id=running.amphora_id(), epoch=1, revision=2))
+        assert running.gateway.in_force(running.amphora_id(), 2).retired
+        assert traces(running.names) == [running.bridge]
+    finally:
+        os.close(held)
 
 
 def test_a_retirement_of_something_unknown_is_answered(running: Installation) -> None:
