@@ -142,9 +142,8 @@ def _records(folder: Path, kind: type[K]) -> Iterator[K]:
             continue
         record = _read(path, kind)
         if record is None:
-            with contextlib.suppress(OSError):  # a disk that takes nothing still gives the others
-                path.rename(path.with_suffix(".damaged"))
-        elif record.spec is None and time.time() - path.stat().st_mtime > _TOMBSTONE_LIFE:
+            continue
+        if record.spec is None and time.time() - path.stat().st_mtime > _TOMBSTONE_LIFE:
             path.unlink()
         else:
             yield record
@@ -159,9 +158,13 @@ def _read(path: Path, kind: type[R]) -> R | None:
         return msgspec.msgpack.decode(body, type=kind)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, msgspec.MsgspecError) as error:
+    except OSError as error:  # it may well be whole, and readable for the next agent
+        LOG.error("disk.unreadable path=%s error=%s", path, error)
+    except (ValueError, msgspec.MsgspecError) as error:
         LOG.error("disk.damaged path=%s error=%s", path, error)
-        return None
+        with contextlib.suppress(OSError):  # a disk that takes nothing still gives the others
+            path.rename(path.with_suffix(".damaged"))
+    return None
 
 
 def _write(path: Path, record: Record | AmphoraSpec, *, durable: bool) -> None:
