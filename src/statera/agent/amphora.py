@@ -249,16 +249,16 @@ class Amphora:
 
     def _remove(self) -> None:
         inode = self._space.inode()
-        if inode is not None and owner(self._space) not in {self.id, ""}:
-            inode = None
+        foreign = inode is not None and owner(self._space) not in {self.id, ""}
+        mine = set() if inode is None or foreign else {inode}
         directory = self._around.disk.engine_directory(self.id)
-        if inode is not None or directory.exists():
-            end_inside({inode} if inode is not None else set(), directory)
+        if mine or directory.exists():
+            end_inside(mine, directory)
             LOG.info("amphora.removed amphora=%s", self.id)
-        if inode is not None:
-            ends = ports(self._around.names, self._space)
+        ends = ports(self._around.names, self._space) if mine else set()
+        if not foreign:  # also the bare file that is left of one by a crash in here
             self._space.remove()
-            remove_links(lambda: present(ends), PATIENCE)
+        remove_links(lambda: present(ends), PATIENCE)
         self._around.disk.forget_engine(self.id)
 
     def _look_soon(self) -> None:

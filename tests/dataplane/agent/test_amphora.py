@@ -121,6 +121,14 @@ def test_a_namespace_that_somebody_holds_keeps_no_link(running: Installation) ->
         os.close(held)
 
 
+def test_the_bare_file_of_a_namespace_goes_too(running: Installation) -> None:
+    """A removal that was cut short between the namespace and its name is finished."""
+    running.space().path.touch()
+    running.gateway.send(wire.Retire(amphora_id=running.amphora_id(), epoch=1, revision=2))
+    assert running.gateway.in_force(running.amphora_id(), 2).retired
+    assert traces(running.names) == [running.bridge]
+
+
 def test_a_retirement_of_something_unknown_is_answered(running: Installation) -> None:
     """An agent that lost its disk still confirms that nothing is left."""
     retire = wire.Retire(amphora_id=running.amphora_id(3), epoch=2, revision=4)
