@@ -126,6 +126,8 @@ class Installation:
     def restart_agent(self) -> None:
         """Kill the agent and start another."""
         self.end_agent(signal.SIGKILL)
+        # What is heard and sent from now on is of the next agent.
+        wait_for(lambda: not self.gateway.connected, "the end of the stream")
         self.gateway.forget()
         self.start_agent()
 
