@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _guarded(options: argparse.Namespace) -> int:
     """Run the command; what the user can act on is said in words, without a traceback."""
     code = FAILED
+    os.umask(0o077)  # what we write holds keys and passwords
     try:
         return _COMMANDS[options.command](options)
     except ConfigurationError as error:
@@ -39,6 +40,8 @@ def _guarded(options: argparse.Namespace) -> int:
         code = USAGE
     except StateError as error:
         print(f"statera: {error}", file=sys.stderr)
+    except (PermissionError, NotADirectoryError) as error:
+        print(f"statera: {error}; is it yours to use, or root's (sudo statera …)?", file=sys.stderr)
     except Stop as error:
         print(f"statera: {error}", file=sys.stderr)
         code = error.code

@@ -100,6 +100,6 @@ def _program() -> str:
 
 def _ip(*arguments: str) -> None:
     command: Sequence[str] = [_program(), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, umask=0o022)
     if done.returncode != 0:
         raise Stop(f"`ip {' '.join(arguments)}` failed: {done.stderr.strip()}")
