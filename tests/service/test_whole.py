@@ -36,6 +36,7 @@ def here() -> Iterator[Installation]:
         (trap / "__init__.py").write_text(TRAP)
         made = Installation(Path(folder))
         made.environment["PYTHONPATH"] += f":{trap.parent}"
+        made.environment["PATH"] = "/usr/bin:/bin"  # as `su` leaves it
         try:
             made.up()
             _, subnet = made.network("10.231.77.0/24")

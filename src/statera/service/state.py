@@ -84,7 +84,7 @@ class State:
         return self.run / "supervisor.sock"
 
     def prepare(self) -> None:
-        """Make the directories, readable by their owner alone.
+        """Make the directories, readable by their owner alone, and the short id.
 
         Raise `StateError` when the path is too long for unix sockets, cannot be written, or may be
         written by others, who could put links there for us to follow.
@@ -100,6 +100,7 @@ class State:
                     )
         except OSError as error:
             raise StateError(f"cannot make the state directory {self.root}: {error}") from error
+        self.installation_id()  # from here on `down` has something to do
 
     def installation_id(self) -> str:
         """Return the short id (4 lower-case letters and digits, a letter first), made once."""

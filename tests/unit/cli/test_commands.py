@@ -162,8 +162,9 @@ def test_status_text() -> None:
 
 def test_status_text_of_nothing() -> None:
     """Not running: the status says how to start."""
-    nothing = {**RUNNING, "supervisor": None, "processes": [], "machines": []}
+    nothing = {**RUNNING, "supervisor": None, "processes": []}
     assert "`statera up` starts" in describe(nothing)
+    assert "here (m1): silent" in describe(nothing)
     assert NOT_RUNNING not in (0, 1)
 
 

@@ -54,6 +54,7 @@ def check_private(state: State) -> None:
     state.prepare()
     for folder in (state.root, state.run, state.logs, state.agent):
         assert folder.stat().st_mode & 0o777 == 0o700
+    assert state.known_id()
 
 
 @pytest.mark.parametrize(("mode", "owner"), [(0o777, 0), (0o770, 0), (0o755, 65534)])
