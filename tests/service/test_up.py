@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -121,6 +122,16 @@ def said_state(here: Upped, name: str) -> int:
     """Return the pid of a process as the supervisor tells it, 0 without one."""
     said = ask_supervisor(here.state) or {"processes": []}
     return next((each["pid"] or 0 for each in said["processes"] if each["name"] == name), 0)
+
+
+def test_who_is_late_is_said(here: Upped) -> None:
+    """A process that never gets ready is named, and nothing stays behind."""
+    (here.root / "impatient").touch()
+    (here.root / "agent.mute").touch()
+    code, said = here.up()
+    assert code == 1
+    assert re.search(r"could not start: .*\bagent\b.* not ready after 8 s", said)
+    assert here.state.holder(LOCK) is None
 
 
 def test_down_keeps_up_out(here: Upped) -> None:

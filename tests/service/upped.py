@@ -55,6 +55,8 @@ def main(what: str, root: Path, port: int) -> int:
         return [sys.executable, "-m", "tests.service.upped", process, str(root), str(port)]
 
     up.command = command
+    if (root / "impatient").exists():
+        up._START_SECONDS = 8.0
     try:
         if what in ("up", "up-here"):
             return up.up(context(root, port), detach=what == "up")
