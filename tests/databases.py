@@ -14,7 +14,6 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +24,8 @@ from tests.installation import eventually, run
 
 KINDS = ("sqlite", "postgresql", "mariadb")
 _numbers = itertools.count()
+_ZONE = "CET-1CEST,M3.5.0,M10.5.0/3"
+"""The servers' own time zone: one with summer time, so that a clock that follows it shows."""
 
 
 class _Server:
@@ -43,6 +44,7 @@ class _Server:
             group=identity.pw_gid if os.geteuid() == 0 else None,
             extra_groups=[] if os.geteuid() == 0 else None,
             cwd=directory,
+            env={**os.environ, "TZ": _ZONE},
         )
         atexit.register(self.stop)
 
@@ -88,6 +90,8 @@ def _directory(user: str) -> Path:
 
 @cache
 def _postgresql() -> _Server:
+    if not Path("/usr/lib/postgresql").is_dir():
+        pytest.skip("no PostgreSQL server on this machine")
     directory = _directory("postgres")
     binaries = max(Path("/usr/lib/postgresql").iterdir(), key=lambda path: float(path.name)) / "bin"
     data = directory / "data"
@@ -104,6 +108,8 @@ def _postgresql() -> _Server:
 
 @cache
 def _mariadb() -> _Server:
+    if not shutil.which("mariadbd"):
+        pytest.skip("no MariaDB server on this machine")
     directory = _directory("mysql")
     data, socket = directory / "data", directory / "socket"
     run(
@@ -113,7 +119,7 @@ def _mariadb() -> _Server:
     command = [
         "mariadbd", "--no-defaults", f"--datadir={data}", f"--socket={socket}",
         "--skip-networking", "--innodb-flush-log-at-trx-commit=0", "--max-connections=300",
-        f"--pid-file={directory / 'pid'}",
+        f"--pid-file={directory / 'pid'}", "--sql-mode=",
     ]  # fmt: skip
     url = f"mysql+mysqldb://root@/{{}}?unix_socket={socket}&charset=utf8mb4"
     server = _Server(directory, url, command, "mysql")
@@ -121,12 +127,16 @@ def _mariadb() -> _Server:
     return server
 
 
+def fresh_url(kind: str, directory: Path) -> str:
+    """Return the URL of a fresh, empty database of one kind; `directory` is for SQLite's file."""
+    if kind == "sqlite":
+        return f"sqlite:///{directory / 'statera.db'}"
+    if kind == "postgresql":
+        return _postgresql().create("postgres")
+    return _mariadb().create("mysql")
+
+
 @pytest.fixture(params=KINDS)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Yield the URL of a fresh, empty database, on each of the three kinds."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'statera.db'}"
-    elif request.param == "postgresql":
-        yield _postgresql().create("postgres")
-    else:
-        yield _mariadb().create("mysql")
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of a fresh, empty database, on each of the three kinds."""
+    return fresh_url(request.param, tmp_path)

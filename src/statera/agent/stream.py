@@ -22,6 +22,7 @@ from websockets.exceptions import WebSocketException
 
 from statera.agent.machine import Machine
 from statera.lb.errors import Retryable, StateraError
+from statera.service.readiness import notify_ready
 from statera.spec import wire
 from statera.spec.report import AmphoraReport, NetworkReport
 
@@ -105,6 +106,7 @@ class Stream:
         if not isinstance(welcome, wire.Welcome):
             raise NoGateway(f"the first message was {type(welcome).__name__}")
         LOG.info("stream.opened gateway=%s", welcome.gateway_id)
+        notify_ready()
         clock = asyncio.get_running_loop().time
         opened = clock()
         self._machine.note_everything()

@@ -9,6 +9,7 @@ import signal
 from statera.cli.context import Context
 from statera.gateway import daemon
 from statera.gateway.settings import GatewaySettings
+from statera.service.readiness import notify_ready
 from statera.store.database import Database
 
 
@@ -27,4 +28,4 @@ async def _run(context: Context, database: Database, settings: GatewaySettings) 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await daemon.run(database, context.wakes(), settings, stop)
+    await daemon.run(database, context.wakes(), settings, stop, notify_ready)

@@ -19,6 +19,8 @@ class MachinesCompute:
     It creates nothing: a machine's agent makes an amphora as soon as a document names it.
     """
 
+    reports = True
+
     def __init__(self, database: Database) -> None:
         self._database = database
 

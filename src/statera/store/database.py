@@ -14,11 +14,17 @@ from typing import Any, TypeVar
 import msgspec
 import sqlalchemy as sa
 from oslo_db import api as oslo_db_api
+from oslo_db import exception as db_errors
 from oslo_db.sqlalchemy import exc_filters
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 T = TypeVar("T")
+
+_UNREACHABLE = (
+    r"(?s)(?!.*(?:authentication failed|does not exist|pg_hba))"
+    r".*connection (?:failed|is bad|timeout expired)"
+)
 
 _retry = oslo_db_api.wrap_db_retry(
     max_retries=20,
@@ -31,6 +37,14 @@ _retry = oslo_db_api.wrap_db_retry(
 )
 
 
+def _unreachable(error: Exception, *_context: object) -> None:
+    """Let the retry see that PostgreSQL cannot be reached: oslo.db knows older texts only."""
+    raise db_errors.DBConnectionError(error)
+
+
+exc_filters.filters("postgresql", sa.exc.OperationalError, _UNREACHABLE)(_unreachable)
+
+
 class Database:
     """Engine and transactions of one database.
 
@@ -39,9 +53,12 @@ class Database:
     """
 
     def __init__(self, url: str, *, durable: bool = True, pool_size: int = 10) -> None:
-        self.engine = _sqlite(url, durable) if url.startswith("sqlite") else _server(url, pool_size)
-        exc_filters.register_engine(self.engine)
-        self._reader = self.engine.execution_options(statera_reader=True)
+        if url.startswith("sqlite"):
+            self.engine = _sqlite(url, durable)
+            self._reader: Engine = self.engine.execution_options(statera_reader=True)
+        else:
+            self.engine = _server(url, pool_size, reader=False)
+            self._reader = _server(url, pool_size, reader=True)
         self.dialect = self.engine.dialect.name
         """`sqlite`, `postgresql` or `mysql` (MariaDB)."""
 
@@ -56,10 +73,13 @@ class Database:
         return result
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a transaction that cannot write and return its result."""
+        """Run `work` on a connection that cannot write and return its result.
+
+        Statements see one moment on SQLite, each its own on a server (READ COMMITTED).
+        """
 
         def attempt() -> T:
-            with self._reader.begin() as connection:
+            with self._reader.connect() as connection:
                 return work(connection)
 
         result: T = _retry(attempt)()
@@ -68,29 +88,53 @@ class Database:
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+        self._reader.dispose()
 
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _server(url: str, pool_size: int) -> Engine:
+_EVERYWHERE: dict[str, Any] = {
+    "json_serializer": _json,
+    "json_deserializer": msgspec.json.decode,
+    "hide_parameters": True,  # errors are logged, and parameters may be keys or hashes
+}
+
+
+def _server(url: str, pool_size: int, *, reader: bool) -> Engine:
+    """Return an engine on PostgreSQL or MariaDB.
+
+    Readers have connections of their own, read-only from the start and in autocommit: at READ
+    COMMITTED a transaction around reads gives nothing, and costs a round trip at either end.  No
+    connection is tried out before its use: the retry meets one that has died.
+    """
+    connect_args = {}
+    if reader and url.startswith("postgresql"):
+        own = sa.make_url(url).query.get("options", "")
+        connect_args["options"] = f"{own} -c default_transaction_read_only=on"
     engine = sa.create_engine(
         url,
-        isolation_level="READ COMMITTED",
+        isolation_level="AUTOCOMMIT" if reader else "READ COMMITTED",
+        skip_autocommit_rollback=reader,
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
-        json_serializer=_json,
-        json_deserializer=msgspec.json.decode,
+        connect_args=connect_args,
+        **_EVERYWHERE,
     )
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("statera_reader"):
-            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-
+    exc_filters.register_engine(engine)
+    if engine.dialect.name == "mysql":
+        event.listen(engine, "connect", lambda dbapi, _record: _mariadb(dbapi, reader))
     return engine
+
+
+def _mariadb(dbapi: Any, reader: bool) -> None:
+    cursor = dbapi.cursor()
+    # `unix_timestamp(now(6))` jumps by an hour where the server's own zone changes to winter time.
+    cursor.execute("SET time_zone = '+00:00', sql_mode = 'TRADITIONAL'")
+    if reader:
+        cursor.execute("SET SESSION TRANSACTION READ ONLY")
+    cursor.close()
 
 
 def _sqlite(url: str, durable: bool) -> Engine:
@@ -99,10 +143,10 @@ def _sqlite(url: str, durable: bool) -> Engine:
         poolclass=sa.pool.QueuePool,
         pool_size=10,
         max_overflow=30,
-        json_serializer=_json,
-        json_deserializer=msgspec.json.decode,
         connect_args={"timeout": 30, "check_same_thread": False},
+        **_EVERYWHERE,
     )
+    exc_filters.register_engine(engine)
 
     @event.listens_for(engine, "connect")
     def _connect(dbapi: Any, _record: Any) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from statera.cloud.identity.passwords import Passwords
+
 if TYPE_CHECKING:
     from tests.api.identity.conftest import Cloud
 
@@ -86,6 +88,27 @@ def test_own_password(cloud: Cloud) -> None:
     assert cloud.call("GET", "/v3/auth/projects", token=token).status_code == 401
     assert cloud.auth(cloud.by_password("ann", "pw", "demo")).status_code == 401
     assert cloud.login("ann", "new", "demo")
+
+
+def test_own_change_does_not_overrule_an_administrators(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who knows the old password gains nothing by a change that races with the reset."""
+    ann = cloud.user("ann")
+    token = cloud.login("ann", "pw", "demo")
+    real = Passwords.hash
+
+    def reset_meanwhile(passwords: Passwords, password: str) -> str:
+        monkeypatch.setattr(Passwords, "hash", real)
+        reset = cloud.call("PATCH", f"/v3/users/{ann}", {"user": {"password": "reset"}})
+        assert reset.status_code == 200
+        return real(passwords, password)
+
+    monkeypatch.setattr(Passwords, "hash", reset_meanwhile)
+    body = {"user": {"original_password": "pw", "password": "thief's"}}
+    assert cloud.call("POST", f"/v3/users/{ann}/password", body, token).status_code == 401
+    assert cloud.auth(cloud.by_password("ann", "thief's", "demo")).status_code == 401
+    assert cloud.login("ann", "reset", "demo")
 
 
 def test_guessing_the_old_password_is_slowed(cloud: Cloud) -> None:

@@ -79,6 +79,21 @@ def test_success_and_time_forgive() -> None:
     assert _wait(throttle, "192.0.2.1", "ann") == 0
 
 
+def test_after_the_free_attempts_one_try_at_a_time_is_looked_at() -> None:
+    """Many guesses at once do not all pass between two pauses; a right one frees the next."""
+    clock = Clock()
+    throttle = Throttle(IdentitySettings(source_attempts=6), clock)
+    for _ in range(6):
+        throttle.failed("192.0.2.1", "ann")
+    clock.time += 60
+    assert [_wait(throttle, "192.0.2.1", "ann") for _ in range(3)] == [0, 1, 1]
+    assert _wait(throttle, "192.0.2.1", "bob") == 1
+    throttle.succeeded("192.0.2.1", "ann")
+    assert [_wait(throttle, "192.0.2.1", "bob") for _ in range(2)] == [0, 1]
+    clock.time += 1
+    assert _wait(throttle, "192.0.2.1", "bob") == 0
+
+
 def test_memory_is_bounded() -> None:
     """Endless user names do not fill the memory."""
     throttle = Throttle(IdentitySettings(), Clock())

@@ -6,12 +6,15 @@ import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 import sqlalchemy as sa
+from cryptography.fernet import Fernet, InvalidToken
+from sqlalchemy import event
 
 from statera.cloud.identity.embedded import EmbeddedIdentity
 from statera.cloud.identity.installation import bootstrap
-from statera.cloud.identity.keys import rotate_keys
+from statera.cloud.identity.keys import KeyRing, rotate_keys
 from statera.cloud.identity.settings import IdentitySettings
 from statera.cloud.identity.tables import assignment, project, revoked, role, signing_key, user
 from statera.cloud.identity.tokens import Grant, Tokens
@@ -148,6 +151,47 @@ def test_rotation_keeps_old_tokens_and_reaches_other_processes(
         assert theirs.verify(token).roles == {"admin", "member", "reader"}
 
 
+def test_a_key_met_while_another_thread_learns_it(
+    database: Database, settings: IdentitySettings
+) -> None:
+    """A valid token is not refused when the new key arrives between two looks at the keys."""
+    ring = KeyRing(database, settings)
+    key, _ = ring.signer()
+    rotate_keys(database, settings)
+    fresh, _ = KeyRing(database, settings).signer()
+
+    class OtherThread(Fernet):
+        def decrypt(self, *given: object) -> bytes:
+            ring._load()
+            raise InvalidToken(given)
+
+    ring._keys = (dataclasses.replace(key, fernet=OtherThread(Fernet.generate_key())),)
+    token = fresh.fernet.encrypt(b"inside").decode()
+    assert ring.open(token) == (fresh.id, b"inside")
+
+
+def test_garbage_costs_one_statement(database: Database, settings: IdentitySettings) -> None:
+    """Who floods us with garbage makes us look for new keys once each, no more."""
+    tokens, seen = Tokens(database, settings), []
+    tokens.issue(_grant(database))
+    event.listen(database.engine, "before_cursor_execute", lambda *given: seen.append(given[2]))
+    with pytest.raises(Unauthorized):
+        tokens.verify("gAAAA" * 20)
+    assert len([text for text in seen if text.startswith("SELECT")]) == 1
+
+
+def test_what_another_release_wrote_is_refused(
+    database: Database, settings: IdentitySettings
+) -> None:
+    """A token of another layout is not read as if it were one of ours."""
+    tokens = Tokens(database, settings)
+    _, payload = tokens.issue(_grant(database))
+    key, _ = KeyRing(database, settings).signer()
+    other = msgspec.msgpack.encode(msgspec.structs.replace(payload, version=2))
+    with pytest.raises(Unauthorized):
+        tokens.verify(key.fernet.encrypt(other).decode())
+
+
 def test_rotation_drops_keys_whose_tokens_are_gone(
     database: Database, settings: IdentitySettings
 ) -> None:
@@ -201,6 +245,19 @@ def test_bootstrap_is_idempotent(tmp_path: Path, settings: IdentitySettings) -> 
     tables = (user, project, role, assignment, signing_key)
     assert [_count(database, table) for table in tables] == [1, 2, 3, 2, 1]
     database.close()
+
+
+def test_bootstrap_revives_no_administrator_that_is_gone(
+    database: Database, settings: IdentitySettings
+) -> None:
+    """With another administrator there, `admin` may be renamed or deleted for good."""
+    _run(database, user.update().values(name="root"))
+    _run(database, project.delete().where(project.c.name == "demo"))
+    assert bootstrap(database, settings, "first password").password is None
+    assert [_count(database, table) for table in (user, project)] == [1, 1]
+    _run(database, user.update().values(enabled=False))
+    assert bootstrap(database, settings, "new password").password == "new password"
+    assert [_count(database, table) for table in (user, project)] == [2, 2]
 
 
 def test_processes_that_start_together_install_once(

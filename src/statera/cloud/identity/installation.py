@@ -42,7 +42,8 @@ def bootstrap(
 ) -> Credentials:
     """Make what is missing of roles, projects, the user `admin` and the signing key.
 
-    Any number of calls is like one, at the same time too; what is there is left as it is, and
+    Any number of calls is like one, at the same time too; what is there is left as it is, an
+    installation that has an administrator keeps those it has (`admin` may be gone on purpose), and
     `password` (default: a random one) counts for a new user only.  A caller that chooses the
     password and stores it first cannot lose it by a crash in between.
     """
@@ -68,6 +69,8 @@ def bootstrap(
 def _install(connection: Connection, hashed: str) -> bool:
     """Insert what is missing; tell whether the user was."""
     roles = {name: _ensure(connection, role, {"name": name})[0] for name in BUILT_IN}
+    if _administered(connection):
+        return False
     scoped = {"domain_id": DOMAIN_ID, "enabled": True, "epoch": 1}
     user_id, made = _ensure(connection, user, {"name": "admin", "password_hash": hashed, **scoped})
     for name, description in _PROJECTS.items():
@@ -76,6 +79,17 @@ def _install(connection: Connection, hashed: str) -> bool:
         if made or fresh:
             _grant(connection, user_id, project_id, roles[ADMIN])
     return made
+
+
+def _administered(connection: Connection) -> bool:
+    statement = (
+        sa.select(assignment.c.user_id)
+        .join(role, sa.and_(role.c.id == assignment.c.role_id, role.c.name == ADMIN))
+        .join(user, sa.and_(user.c.id == assignment.c.user_id, user.c.enabled.is_(True)))
+        .join(project, project.c.id == assignment.c.project_id)
+        .where(project.c.enabled.is_(True))
+    )
+    return connection.execute(statement.limit(1)).first() is not None
 
 
 def _ensure(connection: Connection, table: sa.Table, values: dict[str, Any]) -> tuple[str, bool]:

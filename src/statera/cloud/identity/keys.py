@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -49,16 +50,16 @@ class KeyRing:
 
     def signer(self) -> tuple[Key, float]:
         """Return the key to sign with and the database's time; rotate first if it is too old."""
-        time = self._load()
-        newest = self._keys[0] if self._keys else None
+        keys, time = self._load()
+        newest = keys[0] if keys else None
         if newest is None or time - newest.created_at > self._settings.key_lifetime:
             self._database.write(
                 lambda connection: _rotate(
                     connection, newest.id if newest else None, self._settings.token_lifetime
                 )
             )
-            time = self._load()
-        return self._keys[0], time
+            keys, time = self._load()
+        return keys[0], time
 
     def open(self, token: str) -> tuple[str, bytes]:
         """Return the id of the key that sealed `token`, and what is inside.
@@ -67,20 +68,13 @@ class KeyRing:
         """
         if not token.isascii() or len(token) > _LONGEST:
             raise Unauthorized("Unrecognized token")
-        tried: frozenset[str] = frozenset()
-        for _ in range(2):
-            for key in self._keys:
-                if key.id in tried:
-                    continue
-                try:
-                    return key.id, key.fernet.decrypt(token)
-                except InvalidToken:
-                    continue
-            tried = frozenset(key.id for key in self._keys)
-            self._load()
-        raise Unauthorized("Unrecognized token")
+        found = _unsealed(self._keys, token) or _unsealed(self._load()[0], token)
+        if found is None:
+            raise Unauthorized("Unrecognized token")
+        return found
 
-    def _load(self) -> float:
+    def _load(self) -> tuple[tuple[Key, ...], float]:
+        """Return the keys, the one that signs first, and the database's time."""
         statement = sa.select(signing_key, now().label("time")).order_by(
             signing_key.c.needed_until.is_not(None),
             signing_key.c.created_at.desc(),
@@ -88,10 +82,17 @@ class KeyRing:
         )
         rows = self._database.read(lambda connection: connection.execute(statement).all())
         known = {key.id: key for key in self._keys}
-        self._keys = tuple(
+        keys = self._keys = tuple(
             known.get(row.id) or Key(row.id, Fernet(row.secret), row.created_at) for row in rows
         )
-        return float(rows[0].time) if rows else 0.0
+        return keys, float(rows[0].time) if rows else 0.0
+
+
+def _unsealed(keys: tuple[Key, ...], token: str) -> tuple[str, bytes] | None:
+    for key in keys:
+        with suppress(InvalidToken):
+            return key.id, key.fernet.decrypt(token)
+    return None
 
 
 def rotate_keys(database: Database, settings: IdentitySettings, *, forget: bool = False) -> None:

@@ -21,6 +21,8 @@ from statera.lb.errors import UserError
 
 _REMEMBERED = 10_000
 _FORGIVEN_AFTER = 900.0
+_ONE_TRY = 1.0
+"""Seconds after which a try that never came to an end no longer holds up others."""
 
 
 class TooManyRequests(UserError):
@@ -38,6 +40,7 @@ class _Count:
     failures: int
     last: float
     blocked_until: float
+    busy_until: float = 0.0
 
 
 class Throttle:
@@ -52,35 +55,51 @@ class Throttle:
         self._counts: OrderedDict[tuple[str, str], _Count] = OrderedDict()
 
     def check(self, source: str, user: str) -> None:
-        """Raise `TooManyRequests` while a pause is on for this address and user."""
+        """Raise `TooManyRequests` while a pause is on for this address and user.
+
+        After the free failures one try at a time passes, or many sent at once would all be looked
+        at between two pauses.
+        """
         source = network_of(source)
         now = self._clock()
         with self._lock:
-            wait = max(
-                (
-                    count.blocked_until - now
-                    for key in ((source, ""), (source, user))
-                    if (count := self._counts.get(key))
-                ),
-                default=0.0,
-            )
-        if wait > 0:
-            raise TooManyRequests(math.ceil(wait))
+            counts = [
+                (count, free)
+                for key, free in self._limits(source, user)
+                if (count := self._counts.get(key))
+            ]
+            ends = (max(count.blocked_until, count.busy_until) for count, _ in counts)
+            wait = max(ends, default=now) - now
+            if wait > 0:
+                raise TooManyRequests(math.ceil(wait))
+            for count, free in counts:
+                if count.failures >= free:
+                    count.busy_until = now + _ONE_TRY
 
     def failed(self, source: str, user: str) -> None:
         """Count a failed login."""
         source = network_of(source)
         with self._lock:
-            self._add((source, user), self._settings.login_attempts)
-            self._add((source, ""), self._settings.source_attempts)
+            for key, free in self._limits(source, user):
+                self._add(key, free)
 
     def succeeded(self, source: str, user: str) -> None:
         """Forget the failures of this user from there, not those of the address.
 
         Otherwise an attacker with an account of their own could guess on between two logins.
         """
+        source = network_of(source)
         with self._lock:
-            self._counts.pop((network_of(source), user), None)
+            self._counts.pop((source, user), None)
+            if count := self._counts.get((source, "")):
+                count.busy_until = 0.0
+
+    def _limits(self, source: str, user: str) -> tuple[tuple[tuple[str, str], int], ...]:
+        """Return what is counted, and how many failures of it are free."""
+        return (
+            ((source, user), self._settings.login_attempts),
+            ((source, ""), self._settings.source_attempts),
+        )
 
     def _add(self, key: tuple[str, str], free: int) -> None:
         now = self._clock()
@@ -89,6 +108,7 @@ class Throttle:
             count = _Count(0, now, 0.0)
         count.failures += 1
         count.last = now
+        count.busy_until = 0.0
         over = count.failures - free
         if over >= 0:
             count.blocked_until = now + min(self._settings.login_pause, 2 ** min(over, 30))

@@ -11,11 +11,13 @@ import base64
 import secrets
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import sqlalchemy as sa
+from oslo_db.exception import DBDuplicateEntry
 from sqlalchemy.engine import Connection
 
 from statera.cloud.identity.keys import KeyRing
@@ -42,7 +44,7 @@ METHODS = ("password", "token", "application_credential")
 class Payload(msgspec.Struct, array_like=True, frozen=True):
     """What a token carries: ids as 16 bytes, times in seconds since 1970."""
 
-    version: int
+    version: Literal[1]
     audit: bytes
     parent: bytes | None
     user: bytes
@@ -125,8 +127,6 @@ def _statement(*, limited: bool) -> sa.Select[*tuple[Any, ...]]:
             sa.and_(assignment.c.user_id == user.c.id, assignment.c.project_id == project.c.id),
         )
         .outerjoin(role, role.c.id == assignment.c.role_id)
-        .outerjoin(revoked, revoked.c.audit_id == sa.bindparam("audit", type_=Id))
-        .join(signing_key, signing_key.c.id == sa.bindparam("key", type_=Id))
     )
     cap: sa.ColumnElement[Any] = sa.null()
     if limited:
@@ -146,11 +146,14 @@ def _statement(*, limited: bool) -> sa.Select[*tuple[Any, ...]]:
             project.c.epoch.label("project_epoch"),
             role.c.name,
             cap.label("cap"),
-            revoked.c.audit_id,
+            sa.exists().where(revoked.c.audit_id == sa.bindparam("audit", type_=Id)),
             now().label("time"),
         )
         .select_from(source)
-        .where(user.c.id == sa.bindparam("user", type_=Id))
+        .where(
+            user.c.id == sa.bindparam("user", type_=Id),
+            sa.exists().where(signing_key.c.id == sa.bindparam("key", type_=Id)),
+        )
     )
 
 
@@ -222,7 +225,8 @@ class Tokens:
                     )
                 )
 
-        self._database.write(work)
+        with suppress(DBDuplicateEntry):  # somebody else revokes it at the same moment
+            self._database.write(work)
 
 
 def _judge(payload: Payload, rows: Sequence[sa.Row[*tuple[Any, ...]]]) -> frozenset[str]:

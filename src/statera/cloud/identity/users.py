@@ -32,7 +32,7 @@ from statera.cloud.identity.wire import (
     require_admin,
     require_self,
 )
-from statera.lb.errors import Forbidden, NotFound
+from statera.lb.errors import Forbidden, NotFound, Unauthorized
 
 LOG = logging.getLogger(__name__)
 
@@ -144,8 +144,15 @@ class PasswordApi:
             lambda connection: find_user(connection, ScopedRef(id=user_id))
         )
         self._login.check_password(row, wish.original_password, (req.remote_addr, user_id))
-        values = {"password_hash": self._parts.passwords.hash(wish.password)}
-        self._parts.database.write(lambda connection: _change(connection, user_id, values))
+        assert row is not None  # noqa: S101 (check_password raised)
+        statement = (
+            user.update()
+            # Unless an administrator was faster: the password that was just checked is void then.
+            .where(user.c.id == user_id, user.c.epoch == row.epoch)
+            .values(password_hash=self._parts.passwords.hash(wish.password), epoch=user.c.epoch + 1)
+        )
+        if not self._parts.database.write(lambda c: c.execute(statement).rowcount):
+            raise Unauthorized("The user was changed meanwhile")
         resp.status = falcon.HTTP_204
         LOG.info("identity.user.password_changed user=%s", user_id)
 

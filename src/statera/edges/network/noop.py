@@ -65,6 +65,9 @@ class NoopNetworks:
     def release_port(self, port_id: str, device_id: str) -> None:
         """Do nothing: nothing was made."""
 
+    def release_device(self, device_id: str) -> None:
+        """Do nothing: nothing was made."""
+
 
 def _partner(object_id: str, bits: int) -> str:
     """Return the id that belongs to another id; twice the same gives the first (of UUIDs)."""

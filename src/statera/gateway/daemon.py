@@ -1,0 +1,249 @@
+"""The gateway process: agents dial in on a unix socket and keep a stream each.
+
+It can be killed at any time: agents dial again, say what they hold, and get what is newer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import struct
+import time
+import uuid
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from websockets.asyncio.server import ServerConnection, unix_serve
+from websockets.exceptions import ConnectionClosed
+
+from statera.gateway.reports import Reports
+from statera.gateway.settings import GatewaySettings
+from statera.gateway.stream import Stream, Streams
+from statera.gateway.threads import Threads
+from statera.service.wake import DOCUMENTS, WORK, Wakes
+from statera.spec import wire
+from statera.store import documents, observations
+from statera.store.database import Database
+from statera.store.documents import Head
+
+LOG = logging.getLogger(__name__)
+
+OVERLAP = 10.0
+"""Seconds looked back over for documents: a transaction may commit later than it wrote its time."""
+HELLO_SECONDS = 10.0
+POLICY_VIOLATION = 1008
+INTERNAL_ERROR = 1011
+
+
+async def run(
+    database: Database,
+    wakes: Wakes,
+    settings: GatewaySettings,
+    stop: asyncio.Event,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve agents until `stop` is set; `ready` is called once they can dial."""
+    threads = Threads(database, settings.threads)
+    try:
+        await _Gateway(threads, wakes, settings).run(stop, ready)
+    finally:
+        threads.close()
+
+
+class _Gateway:
+    def __init__(self, threads: Threads, wakes: Wakes, settings: GatewaySettings) -> None:
+        self._id = str(uuid.uuid4())
+        self._threads = threads
+        self._wakes = wakes
+        self._settings = settings
+        self._streams = Streams()
+        self._connections: dict[str, ServerConnection] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+        self._since = 0.0
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        await self._threads.write(lambda c: observations.beat(c, self._id))
+        listener = _listen(Path(self._settings.socket))
+        server = await unix_serve(
+            self._serve,
+            sock=listener,
+            compression=None,
+            max_size=self._settings.message_limit,
+        )
+        LOG.info("gateway.started gateway=%s socket=%s", self._id, self._settings.socket)
+        ready()
+        helpers = [asyncio.create_task(each) for each in (self._beat(), self._publish())]
+        try:
+            await stop.wait()
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+            server.close()
+            await server.wait_closed()
+            await self._threads.write(lambda c: observations.vanish(c, self._id))
+            LOG.info("gateway.stopped gateway=%s", self._id)
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        """Keep one stream until either side ends it."""
+        if not _is_ours(connection):
+            await connection.close(POLICY_VIOLATION, "not the agent's user")
+            return
+        try:
+            hello = await self._greet(connection)
+            if hello is not None:
+                await self._converse(connection, hello)
+        except ConnectionClosed:
+            pass
+        except (TimeoutError, msgspec.DecodeError) as error:
+            LOG.warning("stream.refused error=%s", error)
+            await connection.close(POLICY_VIOLATION, "no hello")
+
+    async def _greet(self, connection: ServerConnection) -> wire.Hello | None:
+        hello = await asyncio.wait_for(_receive(connection), HELLO_SECONDS)
+        if isinstance(hello, wire.Hello):
+            return hello
+        await connection.close(POLICY_VIOLATION, "no hello")
+        return None
+
+    async def _converse(self, connection: ServerConnection, hello: wire.Hello) -> None:
+        stream = Stream(hello, self._threads, connection.send)
+        reports = Reports(hello.machine_id, self._threads, self._wakes)
+        self._replace(stream, connection)
+        helpers: list[asyncio.Task[None]] = []
+        try:
+            await self._arrive(hello)
+            welcome = wire.Welcome(
+                gateway_id=self._id, report_interval=self._settings.report_interval
+            )
+            await connection.send(wire.encode(welcome))
+            for work in (stream.run(), reports.judge(), self._flush(reports)):
+                helpers.append(asyncio.create_task(self._tend(work, stream, connection)))
+            await stream.offer_everything()
+            while True:
+                message = await _receive(connection)
+                if isinstance(message, wire.Report):
+                    await reports.take(message)
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+            await reports.flush()
+            await self._depart(stream)
+
+    def _replace(self, stream: Stream, connection: ServerConnection) -> None:
+        """Let a stream count for its machine; an older one is ended."""
+        self._streams.add(stream)
+        before = self._connections.pop(stream.machine_id, None)
+        self._connections[stream.machine_id] = connection
+        if before is not None:
+            closing = asyncio.create_task(before.close(POLICY_VIOLATION, "there is a newer stream"))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    async def _arrive(self, hello: wire.Hello) -> None:
+        arrival = observations.Arrival(
+            hello.machine_id, hello.host, self._id, hello.abilities, hello.occupied
+        )
+        waiting = await self._threads.write(lambda c: observations.arrive(c, arrival))
+        LOG.info("machine.connected machine=%s host=%s", hello.machine_id, hello.host)
+        if waiting:
+            self._wakes.send(WORK)
+
+    async def _depart(self, stream: Stream) -> None:
+        if self._streams.remove(stream):
+            machine_id = stream.machine_id
+            self._connections.pop(machine_id, None)
+            await self._threads.write(lambda c: observations.depart(c, machine_id, self._id))
+            LOG.info("machine.disconnected machine=%s", machine_id)
+
+    async def _tend(
+        self, work: Coroutine[Any, Any, None], stream: Stream, connection: ServerConnection
+    ) -> None:
+        """Work beside the stream; when that fails the stream ends, and the agent dials again."""
+        try:
+            await work
+        except ConnectionClosed:
+            pass
+        except Exception:
+            LOG.exception("stream.broken machine=%s", stream.machine_id)
+            await connection.close(INTERNAL_ERROR, "the gateway cannot go on")
+
+    async def _flush(self, reports: Reports) -> None:
+        while True:
+            await asyncio.sleep(self._settings.flush_interval)
+            await reports.flush()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.beat_interval)
+            try:
+                await self._threads.write(lambda c: observations.beat(c, self._id))
+            except Exception as error:
+                LOG.warning("gateway.silent error=%s", error)
+
+    async def _publish(self) -> None:
+        """Offer new documents to the streams: when woken at once, and by a slow look."""
+        looked = 0.0
+        with contextlib.closing(self._wakes.listen(DOCUMENTS)) as woken:
+            while True:
+                try:
+                    if await self._is_woken(woken):
+                        await self._offer_news()
+                    if time.monotonic() - looked >= self._settings.poll_interval:
+                        await self._streams.offer_everything()
+                        looked = time.monotonic()
+                except Exception as error:
+                    LOG.warning("documents.unread error=%s", error)
+                    await asyncio.sleep(self._settings.poll_interval)
+
+    async def _is_woken(self, woken: socket.socket) -> bool:
+        loop = asyncio.get_running_loop()
+        try:
+            await asyncio.wait_for(loop.sock_recv(woken, 16), self._settings.poll_interval)
+        except TimeoutError:
+            return False
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                woken.recv(16)
+        return True
+
+    async def _offer_news(self) -> None:
+        since = self._since - OVERLAP
+        heads: list[Head] = await self._threads.read(lambda c: documents.heads_since(c, since))
+        if heads:
+            self._since = max(self._since, heads[-1].published_at)
+            self._streams.offer(heads)
+
+
+async def _receive(connection: ServerConnection) -> wire.FromAgent:
+    frame = await connection.recv()
+    return wire.decode_from_agent(frame if isinstance(frame, bytes) else frame.encode())
+
+
+def _listen(path: Path) -> socket.socket:
+    """Return a listening socket that only our own user can open."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    os.fchmod(listener.fileno(), 0o600)  # before bind: the file is born with it
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(128)
+    return listener
+
+
+def _is_ours(connection: ServerConnection) -> bool:
+    """Say whether the peer runs as root or as our own user."""
+    peer = connection.transport.get_extra_info("socket")
+    credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _pid, uid, _gid = struct.unpack("3i", credentials)
+    if uid in (0, os.geteuid()):
+        return True
+    LOG.warning("stream.foreign uid=%d", uid)
+    return False

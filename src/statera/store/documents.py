@@ -1,0 +1,135 @@
+"""Documents: what agents are to make true, one row per amphora (and per embedded network).
+
+The revision of a row only grows.  Whoever publishes holds a fence or the lock of the thing that the
+document is about, so two publishers never meet on one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from statera.spec.document import AmphoraSpec
+from statera.store.tables.placement import amphora, document, observation
+from statera.store.types import now
+
+EPOCH = 1
+"""Documents of an older epoch are overruled by any of a newer one; a repair begins a new one."""
+AMPHORA = "amphora"
+NETWORK = "network"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A document without its body; `settled`: the retirement was reported as done."""
+
+    id: str
+    kind: str
+    machine_id: str | None
+    epoch: int
+    revision: int
+    retired: bool
+    settled: bool
+    published_at: float
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """What orders the documents of one object."""
+        return self.epoch, self.revision
+
+
+def publish(connection: Connection, spec: AmphoraSpec) -> AmphoraSpec:
+    """Publish the document of a placed amphora under its next revision; return it numbered."""
+    found = _numbers(connection, spec.amphora_id)
+    revision = found["revision"] + 1 if found else 1
+    epoch = max(found["epoch"], EPOCH) if found else EPOCH
+    numbered = msgspec.structs.replace(spec, epoch=epoch, revision=revision)
+    values = {
+        "machine_id": _machine(spec.amphora_id),
+        "epoch": epoch,
+        "revision": revision,
+        "generation": spec.generation,
+        "body": msgspec.msgpack.encode(numbered),
+        "retired": False,
+        "published_at": now(),
+    }
+    if found:
+        connection.execute(
+            sa.update(document).where(document.c.id == spec.amphora_id).values(**values)
+        )
+    else:
+        connection.execute(sa.insert(document).values(id=spec.amphora_id, kind=AMPHORA, **values))
+    return numbered
+
+
+def retire(connection: Connection, amphora_id: str) -> None:
+    """Publish that nothing of an amphora is to be left; nothing happens if that is said already."""
+    connection.execute(
+        sa.update(document)
+        .where(document.c.id == amphora_id, document.c.retired.is_(sa.false()))
+        .values(retired=True, body=None, revision=document.c.revision + 1, published_at=now())
+    )
+
+
+def _numbers(connection: Connection, amphora_id: str) -> sa.RowMapping | None:
+    found = connection.execute(
+        sa.select(document.c.epoch, document.c.revision).where(document.c.id == amphora_id)
+    )
+    return found.mappings().one_or_none()
+
+
+def _machine(amphora_id: str) -> sa.ScalarSelect[str | None]:
+    return sa.select(amphora.c.machine_id).where(amphora.c.id == amphora_id).scalar_subquery()
+
+
+def heads_since(connection: Connection, since: float) -> list[Head]:
+    """Return the documents published after `since` (seconds since 1970), the oldest first."""
+    found = _heads().where(document.c.published_at > since).order_by(document.c.published_at)
+    return [Head(**row) for row in connection.execute(found).mappings()]
+
+
+def heads_of(connection: Connection, machine_id: str) -> list[Head]:
+    """Return every document that concerns a machine."""
+    here = sa.or_(
+        document.c.machine_id == machine_id,
+        sa.and_(document.c.machine_id.is_(None), document.c.kind == NETWORK),
+    )
+    return [Head(**row) for row in connection.execute(_heads().where(here)).mappings()]
+
+
+def _heads() -> sa.Select[Any]:
+    return sa.select(
+        document.c.id,
+        document.c.kind,
+        document.c.machine_id,
+        document.c.epoch,
+        document.c.revision,
+        document.c.retired,
+        sa.func.coalesce(observation.c.retired, sa.false()).label("settled"),
+        document.c.published_at,
+    ).select_from(document.outerjoin(observation, observation.c.amphora_id == document.c.id))
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """A document with its body (None when it is retired)."""
+
+    id: str
+    kind: str
+    epoch: int
+    revision: int
+    retired: bool
+    body: bytes | None
+
+
+def bodies(connection: Connection, ids: Iterable[str]) -> list[Full]:
+    """Return documents by id, as they are now."""
+    c = document.c
+    columns = (c.id, c.kind, c.epoch, c.revision, c.retired, c.body)
+    found = connection.execute(sa.select(*columns).where(c.id.in_(list(ids))))
+    return [Full(**row) for row in found.mappings()]

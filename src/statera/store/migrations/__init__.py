@@ -1,0 +1,1 @@
+"""The chain of migrations: linear, expand-only within a major release."""

@@ -1,0 +1,210 @@
+"""What agents say, written on change only: streams, documents in force, faults, statuses.
+
+A report that changes what is in force makes work due on its load balancer; operating statuses wake
+nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from statera.lb.operating import Health, Watched, changes
+from statera.plan.observation import DELETED
+from statera.spec.report import AmphoraReport, NetworkReport
+from statera.store.desired import load_desired
+from statera.store.tables import objects
+from statera.store.tables.placement import (
+    amphora,
+    gateway,
+    machine,
+    network_observation,
+    observation,
+)
+from statera.store.types import now
+from statera.store.work import nudge
+
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A machine whose agent said hello to a gateway."""
+
+    machine_id: str
+    host: str
+    gateway_id: str
+    abilities: tuple[str, ...]
+    occupied: tuple[str, ...]
+
+
+def arrive(connection: Connection, arrival: Arrival) -> list[str]:
+    """Note an agent's stream; return the load balancers whose work it makes due.
+
+    These are the ones that wait for a machine, and, when its abilities changed, the ones on it.
+    """
+    before = connection.execute(
+        sa.select(machine.c.abilities).where(machine.c.id == arrival.machine_id).with_for_update()
+    ).one_or_none()
+    values = {
+        "host": arrival.host,
+        "abilities": list(arrival.abilities),
+        "occupied": list(arrival.occupied),
+        "gateway_id": arrival.gateway_id,
+        "connected": True,
+        "changed_at": now(),
+    }
+    if before is None:
+        connection.execute(sa.insert(machine).values(id=arrival.machine_id, **values))
+    else:
+        connection.execute(
+            sa.update(machine).where(machine.c.id == arrival.machine_id).values(**values)
+        )
+    waiting: sa.ColumnElement[bool] = amphora.c.machine_id.is_(None)
+    if before is not None and set(before.abilities) != set(arrival.abilities):
+        waiting = sa.or_(waiting, amphora.c.machine_id == arrival.machine_id)
+    found = connection.scalars(
+        sa.select(amphora.c.load_balancer_id).where(waiting, amphora.c.status != DELETED).distinct()
+    ).all()
+    for load_balancer_id in sorted(found):
+        nudge(connection, load_balancer_id)
+    return list(found)
+
+
+def depart(connection: Connection, machine_id: str, gateway_id: str) -> None:
+    """Note that a stream ended, unless the agent is at another gateway by now."""
+    connection.execute(
+        sa.update(machine)
+        .where(machine.c.id == machine_id, machine.c.gateway_id == gateway_id)
+        .values(connected=False, gateway_id=None, changed_at=now())
+    )
+
+
+def beat(connection: Connection, gateway_id: str) -> None:
+    """Note that a gateway lives."""
+    changed = connection.execute(
+        sa.update(gateway).where(gateway.c.id == gateway_id).values(beat_at=now())
+    )
+    if changed.rowcount == 0:
+        connection.execute(sa.insert(gateway).values(id=gateway_id, beat_at=now()))
+
+
+def vanish(connection: Connection, gateway_id: str) -> None:
+    """Note that a gateway ends in order: nobody is connected to it any more."""
+    connection.execute(
+        sa.update(machine)
+        .where(machine.c.gateway_id == gateway_id)
+        .values(connected=False, gateway_id=None, changed_at=now())
+    )
+    connection.execute(sa.delete(gateway).where(gateway.c.id == gateway_id))
+
+
+def placed(connection: Connection, machine_id: str, ids: Iterable[str]) -> dict[str, str]:
+    """Return amphora id -> load balancer id of those that are placed on the machine."""
+    wanted, found = list(ids), dict[str, str]()
+    for start in range(0, len(wanted), CHUNK):
+        part = wanted[start : start + CHUNK]
+        rows = connection.execute(
+            sa.select(amphora.c.id, amphora.c.load_balancer_id).where(
+                amphora.c.id.in_(part), amphora.c.machine_id == machine_id
+            )
+        )
+        found.update((row.id, row.load_balancer_id) for row in rows)
+    return found
+
+
+def observe(connection: Connection, load_balancer_id: str, report: AmphoraReport) -> bool:
+    """Note what is in force on an amphora; True if that is news, and work is due then."""
+    values: dict[str, Any] = {
+        "epoch": report.epoch,
+        "revision": report.revision,
+        "generation": report.generation,
+        "serving": report.serving,
+        "retired": report.retired,
+        "faults": [msgspec.to_builtins(fault) for fault in report.faults],
+    }
+    row = connection.execute(
+        sa.select(observation).where(observation.c.amphora_id == report.amphora_id)
+    ).one_or_none()
+    if row is not None and all(row._mapping[name] == value for name, value in values.items()):
+        return False
+    if row is None:
+        connection.execute(
+            sa.insert(observation).values(amphora_id=report.amphora_id, changed_at=now(), **values)
+        )
+    else:
+        connection.execute(
+            sa.update(observation)
+            .where(observation.c.amphora_id == report.amphora_id)
+            .values(changed_at=now(), **values)
+        )
+    nudge(connection, load_balancer_id)
+    return True
+
+
+def observe_network(connection: Connection, machine_id: str, report: NetworkReport) -> bool:
+    """Note how far a network has got on a machine; True if that is news."""
+    table = network_observation
+    here = sa.and_(table.c.machine_id == machine_id, table.c.network_id == report.network_id)
+    row = connection.execute(sa.select(table).where(here)).one_or_none()
+    if report.retired:
+        connection.execute(sa.delete(table).where(here))
+        return row is not None
+    values = {"epoch": report.epoch, "revision": report.revision, "fault": report.fault}
+    if row is None:
+        connection.execute(
+            sa.insert(table).values(machine_id=machine_id, network_id=report.network_id, **values)
+        )
+        return True
+    if all(row._mapping[name] == value for name, value in values.items()):
+        return False
+    connection.execute(sa.update(table).where(here).values(**values))
+    return True
+
+
+def health_of(report: AmphoraReport) -> Health:
+    """Return the statuses that a report carries."""
+    return Health(
+        generation=report.generation,
+        listeners={each.id: each.status for each in report.listeners},
+        pools={each.id: each.status for each in report.pools},
+        members={each.id: each.status for pool in report.pools for each in pool.members},
+    )
+
+
+def read_changes(
+    connection: Connection, load_balancer_id: str, report: AmphoraReport
+) -> dict[str, str]:
+    """Return object id -> operating status of everything whose status is another now."""
+    desired = load_desired(connection, load_balancer_id)
+    if desired is None or report.retired:
+        return {}
+    watched = Watched(desired.load_balancer, desired.listeners, desired.pools, desired.members)
+    return changes(watched, health_of(report))
+
+
+def write_changes(
+    connection: Connection, load_balancer_id: str, statuses: Mapping[str, str]
+) -> None:
+    """Write operating statuses by object id, the load balancer's row locked first, written last."""
+    balancer = objects.load_balancer
+    connection.execute(
+        sa.select(balancer.c.id).where(balancer.c.id == load_balancer_id).with_for_update()
+    )
+    by_status: dict[str, list[str]] = {}
+    for object_id, status in statuses.items():
+        by_status.setdefault(status, []).append(object_id)
+    for table in (objects.member, objects.pool, objects.listener, balancer):
+        owner = table.c.id if table is balancer else table.c.load_balancer_id
+        for status, ids in by_status.items():
+            for start in range(0, len(ids), CHUNK):
+                connection.execute(
+                    sa.update(table)
+                    .where(owner == load_balancer_id, table.c.id.in_(ids[start : start + CHUNK]))
+                    .values(operating_status=status)
+                )

@@ -1,0 +1,326 @@
+"""Plans lead to the wish, whatever happens on the way."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace as changed
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from statera.lb.errors import Final
+from statera.plan import steps
+from statera.plan.desired import Desired
+from statera.plan.observation import PENDING_DELETE, Reported
+from statera.spec.abilities import ALL, HAPROXY
+from statera.spec.report import Fault
+from tests.unit.plan.rows import FAR_SUBNET, listener, load_balancer, member, pool, tree
+from tests.unit.plan.world import Crash, World
+
+renew = msgspec.structs.replace
+
+
+def kinds(plan: steps.Plan) -> list[str]:
+    return [type(step).__name__ for step in plan.steps]
+
+
+def settled(world: World) -> bool:
+    rows = list(world.desired.rows())
+    return all(row.settled == row.generation and row.live for row in rows)
+
+
+def wish(desired: Desired, **values: object) -> Desired:
+    """Return the state after a write of the load balancer itself."""
+    balancer = desired.load_balancer
+    balancer = renew(balancer, generation=balancer.generation + 1, pending_since=1.0, **values)
+    return changed(desired, load_balancer=balancer)
+
+
+def doomed(desired: Desired) -> Desired:
+    return wish(desired, live=None)
+
+
+def test_creation_goes_step_by_step() -> None:
+    """A new load balancer gets an amphora, its ports, a document, and is settled when reported."""
+    world = World(tree())
+    first = world.plan()
+    assert kinds(first) == ["AddAmphora", "PlaceAmphora", "EnsurePort"]
+    for step in first.acts:
+        world.take(step)
+    second = world.plan()
+    assert kinds(second) == ["EnsurePort"]
+    for step in second.acts:
+        world.take(step)
+    third = world.plan()
+    assert kinds(third) == ["PublishSpec", "AwaitReport"]
+    world.take(third.acts[0])
+    assert kinds(world.plan()) == ["AwaitReport"]
+    world.agent()
+    fourth = world.plan()
+    assert kinds(fourth) == ["Settle"]
+    world.take(fourth.acts[0])
+    assert world.plan() == steps.Plan()
+    assert settled(world)
+
+
+def test_the_document_has_the_vips_and_the_far_network() -> None:
+    """Own address and VIP on the first link, which alone has a default route; then the others."""
+    world = World(tree())
+    world.run()
+    (amphora,) = world.amphorae.values()
+    assert amphora.published is not None
+    assert amphora.published.spec is not None
+    near, far = amphora.published.spec.interfaces
+    assert [(a.ip, a.prefix) for a in near.addresses] == [("10.1.0.20", 24), ("10.1.0.10", 32)]
+    assert [(r.destination, r.via) for r in near.routes] == [("0.0.0.0/0", "10.1.0.1")]
+    assert near.mtu == 1450
+    assert [(r.destination, r.via) for r in far.routes] == [("10.20.0.0/16", "10.9.0.2")]
+    assert amphora.published.spec.vips == ("10.1.0.10",)
+    assert len(amphora.published.spec.cookie_key) == 32
+
+
+def test_a_name_needs_no_agent() -> None:
+    """What no agent sees is in force at once, without a new document."""
+    world = World(tree())
+    world.run()
+    revisions = world.revisions
+    world.desired = wish(world.desired, name="another")
+    assert kinds(world.plan()) == ["Settle"]
+    world.run()
+    assert settled(world)
+    assert world.revisions == revisions
+
+
+def test_an_older_document_settles_what_it_says() -> None:
+    """A newer wish does not keep an older one from being settled when it is in force."""
+    world = World(tree())
+    world.run()
+    one = world.desired.pools[0]
+    late = member(one.id, generation=2, address="10.1.0.77")
+    world.desired = wish(changed(world.desired, members=(*world.desired.members, late)))
+    for step in world.plan().acts:
+        world.take(step)
+    world.agent()
+    later = member(one.id, generation=3, address="10.1.0.78")
+    world.desired = wish(changed(world.desired, members=(*world.desired.members, later)))
+    found = world.plan()
+    assert kinds(found) == ["Settle", "PublishSpec", "AwaitReport"]
+    world.take(found.acts[0])
+    assert [row.settled for row in world.desired.members] == [1, 1, 2, 0]
+    world.run()
+    assert settled(world)
+
+
+def test_a_port_is_given_up_when_no_member_needs_it() -> None:
+    """The document without the link comes first, then the port goes."""
+    world = World(tree())
+    world.run()
+    assert len(world.ports) == 2
+    far = next(row for row in world.desired.members if row.subnet_id == FAR_SUBNET)
+    rest = tuple(row for row in world.desired.members if row is not far)
+    gone = renew(far, live=None, generation=2)
+    world.desired = wish(changed(world.desired, members=(*rest, gone)))
+    assert kinds(world.plan()) == ["PublishSpec", "AwaitReport"]
+    world.run()
+    assert len(world.ports) == 1
+    assert len(world.desired.members) == 1
+
+
+def test_a_refused_object_carries_the_fault_alone() -> None:
+    """A final fault settles its object as ERROR and leaves every other row in force."""
+    world = World(tree())
+    world.run()
+    bad = listener(generation=2, protocol_port=81)
+    world.desired = wish(changed(world.desired, listeners=(*world.desired.listeners, bad)))
+    for step in world.plan().acts:
+        world.take(step)
+    world.agent()
+    (key,) = world.amphorae
+    fault = Fault(object_type="listener", object_id=bad.id, text="refused by the engine")
+    report = world.amphorae[key].reported
+    assert report is not None
+    world.note(key, reported=changed(report, faults=(fault,)))
+    world.take(world.plan().acts[0])
+    assert world.plan() == steps.Plan()
+    rows = {row.id: row for row in world.desired.rows()}
+    assert rows[bad.id].fault_generation == rows[bad.id].generation == 2
+    assert [row.id for row in rows.values() if row.fault] == [bad.id]
+
+
+def test_a_retryable_fault_keeps_its_object_pending() -> None:
+    """The agent tries again: the object is not settled, the text is shown, we wait for a report."""
+    world = World(tree())
+    world.run()
+    (key,) = world.amphorae
+    one = renew(world.desired.pools[0], generation=2, settled=1, pending_since=5.0)
+    world.desired = wish(changed(world.desired, pools=(one,)), admin_state_up=False)
+    world.take(world.plan().acts[0])
+    world.agent()
+    fault = Fault(object_type="pool", object_id=one.id, text="not yet", final=False)
+    report = world.amphorae[key].reported
+    assert report is not None
+    world.note(key, reported=changed(report, faults=(fault,)))
+    found = world.plan()
+    assert kinds(found) == ["Settle", "AwaitReport"]
+    world.take(found.acts[0])
+    assert kinds(world.plan()) == ["AwaitReport"]
+    held = world.desired.pools[0]
+    assert (held.settled, held.fault, held.pending_since) == (1, "not yet", 5.0)
+
+
+def test_what_a_machine_cannot_do_is_not_sent() -> None:
+    """A document with a restriction unknown there is no plan; the load balancer says why."""
+    desired = changed(tree(), listeners=(listener(allowed_cidrs=["10.0.0.0/8"]),))
+    world = World(desired, abilities=frozenset({HAPROXY}))
+    world.run()
+    assert world.revisions == 0
+    assert "allowed-cidrs" in (world.desired.load_balancer.fault or "")
+    assert kinds(world.plan()) == ["Blocked"]
+
+
+def test_an_agent_that_is_ahead_is_not_overruled() -> None:
+    """After a restored backup the agent's document stands until a repair."""
+    world = World(tree())
+    world.run()
+    (key,) = world.amphorae
+    world.note(key, reported=Reported(1, world.revisions + 5, 9))
+    assert "repair" in str(world.plan())
+    assert "PublishSpec" not in kinds(world.plan())
+
+
+def test_deletion_goes_step_by_step() -> None:
+    """Retire, await the agent's word, give up ports and room, then the VIP, then the row."""
+    world = World(tree())
+    world.run()
+    world.desired = doomed(world.desired)
+    assert kinds(world.plan()) == ["RetireAmphora", "AwaitReport"]
+    world.take(world.plan().acts[0])
+    assert kinds(world.plan()) == ["AwaitReport"]
+    world.agent()
+    assert kinds(world.plan()) == ["RemoveAmphora"]
+    world.take(world.plan().acts[0])
+    assert kinds(world.plan()) == ["ReleaseVip", "Bury"]
+
+
+def test_a_silent_machine_holds_up_the_deletion() -> None:
+    """What may still live keeps its addresses."""
+    world = World(tree())
+    world.run()
+    (key,) = world.amphorae
+    world.desired = doomed(world.desired)
+    world.take(world.plan().acts[0])
+    world.note(key, connected=False)
+    assert kinds(world.plan()) == ["Blocked"]
+
+
+def test_a_creation_that_never_got_a_port_can_be_deleted() -> None:
+    """An amphora without a document goes at once: nothing of it is anywhere."""
+    world = World(tree())
+    world.take(world.plan().acts[0])
+    world.desired = doomed(world.desired)
+    world.run()
+    assert world.buried
+    assert not world.amphorae
+
+
+@pytest.mark.parametrize(
+    ("until", "expected"),
+    [(1010.0, ["AwaitTime"]), (990.0, ["LapseReservation"]), (1e9, ["LapseReservation"])],
+)
+def test_a_reservation_lapses(until: float, expected: list[str]) -> None:
+    """Nothing is touched before its end; an end absurdly far ahead counts as reached."""
+    balancer = load_balancer(live=None, reserved_until=until)
+    assert kinds(World(Desired(balancer)).plan()) == expected
+
+
+def test_a_lapsed_reservation_is_cleaned_up() -> None:
+    """Its VIP port goes by the ordinary deletion."""
+    world = World(Desired(load_balancer(live=None, reserved_until=990.0)))
+    world.run()
+    assert world.vip_released
+    assert world.buried
+
+
+def test_a_condemned_amphora_is_replaced() -> None:
+    """One that is being deleted goes its way beside a new one."""
+    world = World(tree())
+    world.run()
+    (key,) = world.amphorae
+    world.note(key, status=PENDING_DELETE)
+    world.run()
+    assert key not in world.amphorae
+    assert len(world.amphorae) == 1
+    assert settled(world)
+
+
+def test_an_unknown_topology_is_refused() -> None:
+    """What this release cannot build is final."""
+    with pytest.raises(Final):
+        World(Desired(load_balancer(topology="RING"))).plan()
+
+
+def test_a_plan_can_be_printed() -> None:
+    """One line per step, with ids."""
+    text = str(World(tree()).plan())
+    assert text.splitlines()[0].startswith("0 AddAmphora amphora_id=")
+    assert str(steps.Plan()) == "nothing to do"
+
+
+def act(world: World, deed: int) -> None:
+    """Change the wish in one of a few ways."""
+    desired = world.desired
+    generation = desired.load_balancer.generation + 1
+    if deed == 0:
+        new = pool(generation=generation)
+        desired = changed(desired, pools=(*desired.pools, new))
+    elif deed == 1 and desired.pools:
+        new_member = member(desired.pools[0].id, generation=generation, subnet_id=FAR_SUBNET)
+        desired = changed(desired, members=(*desired.members, new_member))
+    elif deed == 2:
+        gone = tuple(renew(m, live=None, generation=generation) for m in desired.members)
+        desired = changed(desired, members=gone)
+    elif deed == 3:
+        flipped = not desired.load_balancer.admin_state_up
+        world.desired = wish(desired, admin_state_up=flipped)
+        return
+    world.desired = wish(desired)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30)), max_size=6), st.booleans())
+def test_every_history_ends_in_the_wish(history: list[tuple[int, int]], reports: bool) -> None:
+    """Wishes that come at any moment of the work, a crash each time: in the end all is settled."""
+    world = World(tree(), reports=reports)
+    for deed, crash_after in history:
+        with contextlib.suppress(Crash):
+            world.run(crash_after)
+        act(world, deed)
+    world.run()
+    assert world.plan() == steps.Plan()
+    assert settled(world)
+    known = [plug.port_id for plug in world.ports.values()]
+    (amphora,) = world.amphorae.values()
+    assert set(known) == {amphora.port_id, *amphora.ports.values()}
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.booleans())
+def test_every_deletion_ends_in_nothing(made: int, deleted: int, reports: bool) -> None:
+    """A crash at any boundary of creation and deletion leaks no port."""
+    world = World(tree(), reports=reports)
+    with contextlib.suppress(Crash):
+        world.run(made)
+    world.desired = doomed(world.desired)
+    with contextlib.suppress(Crash):
+        world.run(deleted)
+    world.run()
+    assert world.buried
+    assert world.vip_released
+    assert (world.ports, world.amphorae) == ({}, {})
+
+
+def test_the_abilities_of_today_are_enough() -> None:
+    """An agent of this release can do whatever is asked."""
+    world = World(tree(), abilities=ALL)
+    world.run()
+    assert settled(world)
