@@ -178,8 +178,13 @@ class Plan:
 
     @property
     def ends(self) -> bool:
-        """Whether nothing is left to plan once the acts are taken: to settle changes no wish."""
-        return bool(self.waits) or all(isinstance(step, Settle) for step in self.steps)
+        """Whether nothing is left to plan once the acts are taken.
+
+        To settle changes no wish, and who publishes waits for the agent; anything else leads on,
+        also while something else is waited for.
+        """
+        last = (Settle, PublishSpec, RetireAmphora, Wait) if self.waits else Settle
+        return all(isinstance(step, last) for step in self.steps)
 
     def __str__(self) -> str:
         """Return one line per step."""

@@ -180,14 +180,98 @@ def test_what_a_machine_cannot_do_is_not_sent() -> None:
     assert kinds(world.plan()) == ["Blocked"]
 
 
+def ahead(world: World) -> None:
+    """Let the agent report a document that the database does not know: it is of a lost time."""
+    (key,) = world.amphorae
+    world.note(key, reported=Reported(1, world.revisions + 5, 90, serving=True))
+
+
 def test_an_agent_that_is_ahead_is_not_overruled() -> None:
     """After a restored backup the agent's document stands until a repair."""
     world = World(tree())
     world.run()
-    (key,) = world.amphorae
-    world.note(key, reported=Reported(1, world.revisions + 5, 9))
+    ahead(world)
     assert "repair" in str(world.plan())
     assert "PublishSpec" not in kinds(world.plan())
+
+
+def test_an_agent_that_is_ahead_settles_nothing() -> None:
+    """Its generation is of another time: no wish of today's is in force by its word."""
+    world = World(tree())
+    world.run()
+    ahead(world)
+    one = world.desired.pools[0]
+    gone, new = world.desired.members[0], member(one.id, generation=2, address="10.1.0.77")
+    doomed = renew(gone, live=None, generation=2)
+    world.desired = wish(changed(world.desired, members=(doomed, new)))
+    for step in world.plan().acts:
+        world.take(step)
+    assert [row.settled for row in world.desired.members] == [1, 0]
+    assert "repair" in (world.desired.load_balancer.fault or "")
+
+
+def test_an_agent_that_is_ahead_holds_up_the_deletion_and_says_so() -> None:
+    """It obeys no retirement that is older than what it holds."""
+    world = World(tree())
+    world.run()
+    ahead(world)
+    world.desired = doomed(world.desired)
+    world.take(world.plan().acts[0])
+    assert kinds(world.plan()) == ["Blocked"]
+    assert "repair" in str(world.plan())
+
+
+def test_no_report_settles_more_than_was_published() -> None:
+    """A generation is in force as part of a document, whatever the agent says it was."""
+    world = World(tree())
+    world.run()
+    (key,) = world.amphorae
+    report = world.amphorae[key].reported
+    assert report is not None
+    world.note(key, reported=changed(report, generation=1000))
+    late = member(world.desired.pools[0].id, generation=2, address="10.1.0.77")
+    world.desired = wish(changed(world.desired, members=(*world.desired.members, late)))
+    for step in world.plan().acts:
+        world.take(step)
+    assert [row.settled for row in world.desired.members] == [1, 1, 0]
+
+
+def test_a_silent_machine_is_the_reason_that_is_shown() -> None:
+    """A wish that waits for it says so, and is in force when the machine has come back."""
+    world = World(tree())
+    world.run()
+    (key,) = world.amphorae
+    world.desired = wish(world.desired, admin_state_up=False)
+    world.note(key, connected=False)
+    found = world.plan()
+    assert kinds(found) == ["Settle", "PublishSpec", "Blocked"]
+    for step in found.acts:
+        world.take(step)
+    assert kinds(world.plan()) == ["Blocked"]
+    balancer = world.desired.load_balancer
+    assert "silent" in (balancer.fault or "")
+    assert (balancer.settled, balancer.pending_since) == (1, 1.0)
+    world.note(key, connected=True)
+    world.run()
+    assert settled(world)
+    assert world.desired.load_balancer.fault is None
+
+
+def test_who_waits_for_one_amphora_goes_on_with_another() -> None:
+    """A replacement is built while its predecessor's machine is silent."""
+    world = World(tree())
+    world.run()
+    (key,) = world.amphorae
+    world.note(key, connected=False)
+    world.take(steps.RetireAmphora(amphora_id=key))
+    found = world.plan()
+    assert {"AddAmphora", "Blocked"} <= set(kinds(found))
+    assert not found.ends
+    while not found.ends:
+        for step in found.acts:
+            world.take(step)
+        found = world.plan()
+    assert "PublishSpec" in kinds(found)
 
 
 def test_deletion_goes_step_by_step() -> None:
