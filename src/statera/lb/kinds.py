@@ -78,17 +78,26 @@ class Text:
         return schema
 
 
+_USUAL_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return text.isascii() and len(text) <= 36  # what the column holds
+
+
 @dataclass(frozen=True, slots=True)
 class Uuid:
     """A UUID in any RFC 4122 layout, stored as given."""
 
     def parse(self, name: str, value: object) -> str:
         """Return the text as given."""
-        try:
-            uuid.UUID(_string(name, value))
-        except (ValueError, InvalidInput):
-            raise InvalidInput.attribute(name, value, "Value should be UUID format") from None
-        return str(value)
+        if isinstance(value, str) and (_USUAL_UUID(value) or _is_uuid(value)):
+            return value
+        raise InvalidInput.attribute(name, value, "Value should be UUID format")
 
     def schema(self) -> Schema:
         """Return the JSON Schema."""
@@ -192,19 +201,27 @@ class Number:
         return {"type": "number", "enum": list(self.values)}
 
 
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_USUAL_ADDRESS = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}").fullmatch
+
+
+def _is_address(text: str) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return not getattr(address, "scope_id", None)
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """An IPv4 or IPv6 literal, stored and echoed as sent."""
 
     def parse(self, name: str, value: object) -> str:
         """Return the text as given."""
-        try:
-            address = ipaddress.ip_address(_string(name, value))
-        except (ValueError, InvalidInput):
-            address = None
-        if address is None or getattr(address, "scope_id", None):
-            raise InvalidInput.attribute(name, value, "Value should be IPv4 or IPv6 format")
-        return str(value)
+        if isinstance(value, str) and (_USUAL_ADDRESS(value) or _is_address(value)):
+            return value
+        raise InvalidInput.attribute(name, value, "Value should be IPv4 or IPv6 format")
 
     def schema(self) -> Schema:
         """Return the JSON Schema."""

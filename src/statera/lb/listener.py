@@ -11,6 +11,7 @@ from statera.lb.declare import (
     NO,
     OPTIONAL,
     REQUIRED,
+    RESET,
     Attr,
     Configured,
     Info,
@@ -123,7 +124,14 @@ ALLOWED_CIDRS = Attr(
     null_when_empty=True,
     filtered=False,
 )
-TLS_CIPHERS = Attr(CIPHERS, "Ciphers for clients", update=True, since="2.15")
+TLS_CIPHERS = Attr(
+    CIPHERS,
+    "Ciphers for clients",
+    update=True,
+    since="2.15",
+    null_on_update=RESET,
+    reset=Configured("default_listener_ciphers"),
+)
 TLS_VERSIONS = Attr(
     Listing(Text(32)),
     "TLS versions for clients",
@@ -131,6 +139,8 @@ TLS_VERSIONS = Attr(
     since="2.17",
     null_when_empty=True,
     filtered=False,
+    null_on_update=RESET,
+    reset=Configured("default_listener_tls_versions"),
 )
 ALPN = Attr(
     Listing(Text(32)),
@@ -139,6 +149,8 @@ ALPN = Attr(
     since="2.20",
     null_when_empty=True,
     filtered=False,
+    null_on_update=RESET,
+    reset=Configured("default_listener_alpn_protocols"),
 )
 HSTS_MAX_AGE = Attr(
     Integer(0), "Seconds browsers insist on TLS; null: off", update=True, since="2.27"

@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar
 from statera.lb import shared
 from statera.lb.declare import (
     DEFAULT,
-    REFUSE,
     REQUIRED,
     Attr,
     Info,
@@ -31,8 +30,8 @@ class AdditionalVip(Resource, frozen=True, kw_only=True):
 
 PROJECT_ID = Attr(Text(36), "Owning project; null: the caller's")
 PROVIDER = Attr(Text(64), "Who runs it; null: the installation's default")
-FLAVOR_ID = Attr(Uuid(), "Flavor", since="2.6", null_on_create=REFUSE)
-AVAILABILITY_ZONE = Attr(Text(), "Availability zone", since="2.14", null_on_create=REFUSE)
+FLAVOR_ID = Attr(Uuid(), "Flavor", since="2.6")
+AVAILABILITY_ZONE = Attr(Text(), "Availability zone", since="2.14")
 VIP_ADDRESS = Attr(Address(), "Address that clients connect to; null: any free one")
 VIP_SG_IDS = Attr(
     Listing(Uuid(), unique=True),

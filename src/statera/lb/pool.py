@@ -13,7 +13,9 @@ from statera.lb.declare import (
     OPTIONAL,
     REFUSE,
     REQUIRED,
+    RESET,
     Attr,
+    Configured,
     Info,
     Part,
     Resource,
@@ -87,7 +89,14 @@ TLS_ENABLED = Attr(
 TLS_CONTAINER_REF = Attr(REFERENCE, "Client certificate for the members", update=True, since="2.8")
 CA_REF = Attr(REFERENCE, "CA that members are verified by", update=True, since="2.8")
 CRL_REF = Attr(REFERENCE, "Revocation list of that CA", update=True, since="2.8")
-TLS_CIPHERS = Attr(CIPHERS, "Ciphers towards the members", update=True, since="2.15")
+TLS_CIPHERS = Attr(
+    CIPHERS,
+    "Ciphers towards the members",
+    update=True,
+    since="2.15",
+    null_on_update=RESET,
+    reset=Configured("default_pool_ciphers"),
+)
 TLS_VERSIONS = Attr(
     Listing(Text(32)),
     "TLS versions towards the members",
@@ -95,6 +104,8 @@ TLS_VERSIONS = Attr(
     since="2.18",
     null_when_empty=True,
     filtered=False,
+    null_on_update=RESET,
+    reset=Configured("default_pool_tls_versions"),
 )
 ALPN = Attr(
     Listing(Text(32)),
@@ -150,7 +161,7 @@ class Pool(Resource, frozen=True, kw_only=True):
     updated_at: Annotated[str | None, shared.UPDATED_AT] = None
     healthmonitor: Annotated[Any, TREE_MONITOR] = None
     healthmonitor_id: Annotated[
-        str | None, related(IDENTITY, "Its health monitor, if it has one", tree=NO)
+        str | None, related(IDENTITY, "Its health monitor, if it has one", tree=NO, omitted=True)
     ] = None
     members: Annotated[list[Any], TREE_MEMBERS] = []
     tags: Annotated[list[str], shared.TAGS] = []

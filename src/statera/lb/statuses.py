@@ -29,12 +29,29 @@ OPERATING = (ONLINE, OFFLINE, DEGRADED, ERROR, DRAINING, NO_MONITOR)
 class Generations(Protocol):
     """The columns that a provisioning status follows from."""
 
-    generation: Any
-    born: Any
-    settled: Any
-    pending_since: Any
-    live: Any
-    fault_generation: Any
+    @property
+    def generation(self) -> Any:
+        """Generation that the row waits for."""
+
+    @property
+    def born(self) -> Any:
+        """Generation that created it."""
+
+    @property
+    def settled(self) -> Any:
+        """Highest generation of it in force."""
+
+    @property
+    def pending_since(self) -> Any:
+        """When its oldest pending wish was made (seconds since 1970), or None."""
+
+    @property
+    def live(self) -> Any:
+        """1, or None once it is doomed."""
+
+    @property
+    def fault_generation(self) -> Any:
+        """Generation for which its fault is final, or None."""
 
 
 def provisioning_status(row: Generations, now: float, ceiling: float) -> str:

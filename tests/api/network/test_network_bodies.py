@@ -41,6 +41,7 @@ BODIES: list[Any] = [
     {"networks": {}},
     {"networks": []},
     {"networks": [None]},
+    {"networks": [{}] * 1001},
     {"network": {"nonsense": 1}},
     {"network": {"id": "x"}},
     {"network": {"status": "DOWN"}},

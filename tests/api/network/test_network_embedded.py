@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-from typing import TypeVar
 
 import falcon.testing
 import msgspec
@@ -22,21 +19,6 @@ from statera.store.database import Database
 from statera.store.tables.placement import document
 
 Call = Callable[..., falcon.testing.Result]
-T = TypeVar("T")
-
-THREADS = 8
-
-
-def together(work: Callable[[int], T], threads: int = THREADS) -> list[T]:
-    """Return what `work` gives for each number when all start at once."""
-    barrier = Barrier(threads)
-
-    def run(number: int) -> T:
-        barrier.wait(timeout=10)
-        return work(number)
-
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(run, range(threads)))
 
 
 def request(network_id: str, subnet_id: str, address: str | None = None) -> PortRequest:
@@ -94,6 +76,25 @@ def test_ensure_port_is_repeatable(
     assert networks.port(port.id) is None
 
 
+def test_release_device(
+    networks: EmbeddedNetworks, member: Call, network_id: str, subnet_id: str
+) -> None:
+    """All that the service has with a device ends; what users say about their ports is theirs."""
+    wanted = request(network_id, subnet_id)
+    owned = [networks.ensure_port(dataclasses.replace(wanted, name=name)).id for name in "ab"]
+    claimed, said = (
+        member("POST", "/ports", {"port": {"network_id": network_id} | more}).json["port"]["id"]
+        for more in ({}, {"device_id": "lb-1", "device_owner": "Octavia"})
+    )
+    networks.claim_port(claimed, "lb-1", "Octavia")
+    other = networks.ensure_port(dataclasses.replace(wanted, device_id="lb-2"))
+    for _repeated in range(2):
+        networks.release_device("lb-1")
+        assert [networks.port(port_id) for port_id in owned] == [None, None]
+        left = {port["id"]: port["device_id"] for port in member("GET", "/ports").json["ports"]}
+        assert left == {claimed: "", said: "lb-1", other.id: "lb-2"}
+
+
 def test_vip_port_as_users_see_it(
     networks: EmbeddedNetworks, member: Call, admin: Call, network_id: str, subnet_id: str
 ) -> None:
@@ -103,7 +104,12 @@ def test_vip_port_as_users_see_it(
     shown = member("GET", path).json["port"]
     assert (shown["name"], shown["admin_state_up"]) == ("octavia-lb-1", False)
     assert (shown["device_id"], shown["device_owner"]) == ("lb-1", "Octavia")
-    for refused in (member("DELETE", path), member("PUT", path, {"port": {"fixed_ips": []}})):
+    for refused in (
+        member("DELETE", path),
+        member("PUT", path, {"port": {"fixed_ips": []}}),
+        member("PUT", path, {"port": {"device_id": ""}}),
+        member("PUT", path, {"port": {"device_owner": ""}}),
+    ):
         assert refused.status_code == 409
         assert refused.json["NeutronError"]["type"] == "ServicePortInUse"
     assert member("PUT", path, {"port": {"description": "mine"}}).status_code == 200
@@ -164,87 +170,6 @@ def test_claim_and_release(
     assert member("DELETE", f"/ports/{port_id}").status_code == 204
     with pytest.raises(NotFound):
         networks.claim_port(port_id, "lb-1", "Octavia")
-
-
-def test_a_device_is_released_as_a_whole(
-    networks: EmbeddedNetworks, network_id: str, subnet_id: str
-) -> None:
-    """What the service made goes, noted or not; other devices' ports and users' ports stay."""
-    first = networks.ensure_port(request(network_id, subnet_id))
-    second = networks.ensure_port(
-        dataclasses.replace(request(network_id, subnet_id), name="octavia-lb-more")
-    )
-    other = networks.ensure_port(
-        dataclasses.replace(request(network_id, subnet_id), device_id="lb-2")
-    )
-    for _ in range(2):
-        networks.release_device("lb-1")
-    assert networks.port(first.id) is None
-    assert networks.port(second.id) is None
-    assert networks.port(other.id) == other
-
-
-def test_concurrent_ensure_port(
-    networks: EmbeddedNetworks, network_id: str, subnet_id: str
-) -> None:
-    """Many who ask for one port at once get the same one."""
-    wanted = request(network_id, subnet_id)
-    ports = together(lambda _number: networks.ensure_port(wanted))
-    assert all(port == ports[0] for port in ports)
-
-
-def test_concurrent_claims(
-    networks: EmbeddedNetworks, member: Call, network_id: str, subnet_id: str
-) -> None:
-    """Of many who claim one port, one gets it."""
-    wanted = {"network_id": network_id, "fixed_ips": [{"subnet_id": subnet_id}]}
-    port_id = member("POST", "/ports", {"port": wanted}).json["port"]["id"]
-
-    def claim(number: int) -> int:
-        try:
-            networks.claim_port(port_id, f"lb-{number}", "Octavia")
-        except Conflict:
-            return 0
-        return 1
-
-    assert sum(together(claim)) == 1
-
-
-def test_concurrent_allocation(
-    networks: EmbeddedNetworks, member: Call, network_id: str, subnet_id: str
-) -> None:
-    """Ports made at once, through API and edge, have different addresses."""
-
-    def make(number: int) -> list[str]:
-        found = []
-        for turn in range(5):
-            if number % 2:
-                body = {"port": {"network_id": network_id}}
-                port = member("POST", "/ports", body).json["port"]
-                found.append(port["fixed_ips"][0]["ip_address"])
-            else:
-                wanted = request(network_id, subnet_id)
-                named = dataclasses.replace(wanted, name=f"{number}-{turn}")
-                found.append(networks.ensure_port(named).fixed_ips[0].ip_address)
-        return found
-
-    given = [address for addresses in together(make) for address in addresses]
-    assert len(set(given)) == len(given) == THREADS * 5
-
-
-def test_concurrent_overlap(member: Call, network_id: str) -> None:
-    """Of many overlapping subnets made at once there is one."""
-
-    def make(number: int) -> int:
-        cidr = "10.8.0.0/16" if number % 2 else f"10.8.{number}.0/24"
-        body = {"subnet": {"network_id": network_id, "cidr": cidr}}
-        return member("POST", "/subnets", body).status_code
-
-    statuses = together(make)
-    assert set(statuses) <= {201, 409}
-    found = [subnet["cidr"] for subnet in member("GET", "/subnets").json["subnets"]]
-    assert found == ["10.8.0.0/16"] or "10.8.0.0/16" not in found
-    assert len(found) == statuses.count(201) >= 1
 
 
 def test_documents_follow_the_network(

@@ -57,7 +57,17 @@ def test_created_at_is_a_filter(member: Call, network_id: str) -> None:
     assert [network["id"] for network in found] == [network_id]
 
 
-@pytest.mark.parametrize("query", ["sort_key=name&name=a&name=b&name=c", "sort_key=mtu", ""])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sort_key=name&name=a&name=b&name=c",
+        "sort_key=mtu",
+        "sort_key=shared&sort_dir=desc&sort_key=admin_state_up",
+        "&".join(["sort_key=mtu"] * 300),
+        "",
+    ],
+    ids=lambda query: str(query)[:40],
+)
 def test_pages_give_each_object_once(member: Call, names: Names, query: str) -> None:
     """Following the links visits the whole list, in its order."""
     whole = names(query)
@@ -87,7 +97,9 @@ def test_pages_give_each_object_once(member: Call, names: Names, query: str) -> 
         "name=%00",
         "created_at=yesterday",
         "created_at=9999-12-31T23:59:59Z",
+        "&".join(["created_at=2001-01-01"] * 1001),
     ],
+    ids=lambda query: str(query)[:40],
 )
 def test_wrong_queries(member: Call, names: Names, query: str) -> None:
     """What cannot be asked is refused with words."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import falcon.testing
 
 from statera.cloud.network.embedded import EmbeddedNetworks
+from statera.edges.network.protocol import PortRequest
 from statera.lb.caller import Caller
 
 Call = Callable[..., falcon.testing.Result]
@@ -41,6 +42,25 @@ def test_foreign_objects_do_not_exist(
     assert networks.network(network_id) is not None
 
 
+def test_foreign_ports_do_not_exist(
+    member: Call, stranger: Call, network_id: str, subnet_id: str, networks: EmbeddedNetworks
+) -> None:
+    """Another project neither sees nor changes a port, whatever it asks by, a VIP's included."""
+    port = member("POST", "/ports", {"port": {"network_id": network_id}}).json["port"]
+    vip = PortRequest("vip", "red", network_id, "lb-1", "Octavia", ((subnet_id, None),))
+    for port_id in (port["id"], networks.ensure_port(vip).id):
+        path = f"/ports/{port_id}"
+        assert stranger("GET", path).status_code == 404
+        assert stranger("PUT", path, {"port": {"device_id": "mine"}}).status_code == 404
+        assert stranger("DELETE", path).status_code == 404
+        assert stranger("GET", "/ports", params={"marker": port_id}).status_code == 404
+        assert networks.port(port_id, BLUE) is None
+        assert networks.port(port_id) is not None
+    address = port["fixed_ips"][0]["ip_address"]
+    for query in ({}, {"project_id": "red"}, {"fixed_ips": f"ip_address={address}"}):
+        assert stranger("GET", "/ports", params=query).json == {"ports": []}
+
+
 def test_shared_networks_are_used_not_changed(
     admin: Call, stranger: Call, networks: EmbeddedNetworks
 ) -> None:
@@ -55,6 +75,8 @@ def test_shared_networks_are_used_not_changed(
     body = {"network": {"name": "mine"}}
     assert stranger("PUT", path, body).status_code == 403
     assert stranger("DELETE", path).status_code == 403
+    for method, change in (("PUT", {"subnet": {"gateway_ip": None}}), ("DELETE", None)):
+        assert stranger(method, f"/subnets/{made['id']}", change).status_code == 403
     other = {"subnet": {"network_id": network["id"], "cidr": "10.6.0.0/24"}}
     assert stranger("POST", "/subnets", other).status_code == 403
     assert stranger("POST", "/ports", {"port": {"network_id": network["id"]}}).status_code == 201

@@ -110,6 +110,9 @@ def test_subnet_update(member: Call, subnet_id: str) -> None:
     assert {name: changed[name] for name in body} == body
     cleared = member("PUT", path, {"subnet": {"gateway_ip": None, "host_routes": []}}).json
     assert (cleared["subnet"]["gateway_ip"], cleared["subnet"]["host_routes"]) == (None, [])
+    other = {"host_routes": [{"destination": "fd00::/64", "nexthop": "fd00::1"}]}
+    for wrong in (other, {"dns_nameservers": ["fd00::1"]}):
+        assert error(member("PUT", path, {"subnet": wrong})) == (400, "InvalidInput")
     bad = {"gateway_ip": "10.1.0.105"}
     assert error(member("PUT", path, {"subnet": bad})) == (
         409,
@@ -132,10 +135,19 @@ def test_subnet_update(member: Call, subnet_id: str) -> None:
         "fd00::/127",
     ],
 )
-def test_subnet_ranges_that_cannot_be(member: Call, network_id: str, cidr: str) -> None:
+def test_subnet_ranges_that_cannot_be(admin: Call, network_id: str, cidr: str) -> None:
     """Ranges that no host can have, or too few, are refused and leave nothing."""
+    assert error(make_subnet(admin, network_id, cidr)) == (400, "InvalidInput")
+    assert admin("GET", "/subnets").json == {"subnets": []}
+
+
+@pytest.mark.parametrize("cidr", ["8.8.8.0/24", "192.0.0.0/8", "10.0.0.0/7", "2000::/3"])
+def test_public_ranges_are_for_admins(
+    admin: Call, member: Call, network_id: str, cidr: str
+) -> None:
+    """The machine routes a subnet's range to its bridge: no project takes the Internet from it."""
     assert error(make_subnet(member, network_id, cidr)) == (400, "InvalidInput")
-    assert member("GET", "/subnets").json == {"subnets": []}
+    assert make_subnet(admin, network_id, cidr).status_code == 201
 
 
 @pytest.mark.parametrize("cidr", ["10.1.0.0/24", "10.1.0.128/25", "10.0.0.0/8"])

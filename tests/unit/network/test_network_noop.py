@@ -61,6 +61,7 @@ def test_ensured_ports() -> None:
     other = edge.ensure_port(ask("b"))
     assert other.fixed_ips[0].ip_address != port.fixed_ips[0].ip_address
     edge.release_port(port.id, "lb-1")
+    edge.release_device("lb-1")
 
 
 def test_compute_and_keys() -> None:

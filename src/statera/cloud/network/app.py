@@ -45,7 +45,7 @@ def create_app(
     app.add_route(base, _Resources())
     app.add_route(f"{base}/extensions", _Extensions())
     app.add_route(f"{base}/extensions/{{alias}}", _Extension())
-    for kind in (Networks(settings.mtu), Subnets(), Ports()):
+    for kind in (Networks(settings.mtu), Subnets(settings.project_ranges), Ports()):
         route = f"{base}/{kind.shape.plural}"
         app.add_route(route, _Collection(kind, database, wakes, settings))
         app.add_route(f"{route}/{{object_id}}", _Item(kind, database, wakes, settings))

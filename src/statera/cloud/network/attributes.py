@@ -14,6 +14,10 @@ from statera.lb.caller import Caller
 
 Values = dict[str, Any]
 
+MOST_OBJECTS = 1000
+"""Most objects in the body of one POST: they are made in one transaction, which keeps others from
+writing meanwhile (SQLite: everybody)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
@@ -53,6 +57,8 @@ class Shape:
             return [self._checked(content, "POST", caller)]
         if not isinstance(content, list) or not content:
             raise errors.HTTPBadRequest("Resources required")
+        if len(content) > MOST_OBJECTS:
+            raise errors.HTTPBadRequest(f"More than {MOST_OBJECTS} {self.plural} in one request")
         return [self._checked(item, "POST", caller) for item in content]
 
     def updated(self, body: Any, caller: Caller) -> Values:

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Sequence
 
 import sqlalchemy as sa
-from oslo_db.exception import DBDuplicateEntry
 from sqlalchemy.engine import Connection, RowMapping
 
 from statera.cloud.network import addresses, errors, ports
@@ -23,7 +22,7 @@ from statera.edges.network.protocol import (
     Subnet,
 )
 from statera.lb.caller import Caller
-from statera.lb.errors import Bug, Conflict, Retryable
+from statera.lb.errors import Conflict, Retryable
 from statera.store.database import Database
 
 _NAMESPACE = uuid.UUID("d0a7a3e2-1d2a-4f7b-8a53-3f7f5c8f6b11")
@@ -63,7 +62,7 @@ class EmbeddedNetworks:
 
         def work(connection: Connection) -> Port | None:
             row = _one(connection, port, port_id, ports_of(caller))
-            return None if row is None else _port(connection, row)
+            return None if row is None else _as_port(connection, row)
 
         return self._database.read(work)
 
@@ -78,16 +77,13 @@ class EmbeddedNetworks:
 
         def work(connection: Connection) -> Port:
             lock_network(connection, request.network_id)
-            row = _one(connection, port, port_id)
-            if row is None:
+            if _one(connection, port, port_id) is None:
                 _create(connection, port_id, request)
-                row = _one(connection, port, port_id)
-            return _found(connection, row, port_id)
+            return _port(connection, port_id)
 
         try:
-            return self._known(port_id) or self._database.write(work)
-        except DBDuplicateEntry:  # made meanwhile, in another network
-            return self._database.read(lambda c: _found(c, _one(c, port, port_id), port_id))
+            # Most calls are repetitions: those take no lock.
+            return self.port(port_id) or self._database.write(work)
         except errors.IpAddressAlreadyAllocated as error:
             raise AddressInUse(error.text) from None
         except errors.IpAddressGenerationFailure as error:
@@ -107,34 +103,23 @@ class EmbeddedNetworks:
                 raise Conflict(f"Port {port_id} is already used by device {row['device_id']}.")
             bound = row["bound"] or ports.CLAIMED
             _bind(connection, row, device_id, device_owner, bound)
-            return _found(connection, _one(connection, port, port_id), port_id)
+            return _port(connection, port_id)
 
         return self._database.write(work)
 
     def release_port(self, port_id: str, device_id: str) -> None:
         """Delete a port that the service created, unbind one that a user gave; repeatable."""
 
-        def work(connection: Connection) -> None:
-            row = _locked_port(connection, port_id)
-            if row is None or row["device_id"] != device_id:
-                return
-            if row["bound"] == ports.OWNED:
-                ports.remove(connection, port_id)
-            elif row["bound"] == ports.CLAIMED:
-                _bind(connection, row, "", "", "")
-
-        self._database.write(work)
+        self._database.write(lambda connection: _release(connection, port_id, device_id))
 
     def release_device(self, device_id: str) -> None:
-        """Release every port of a device as `release_port` does; repeatable."""
-        bound = sa.and_(port.c.device_id == device_id, port.c.bound != "")
-        held = sa.select(port.c.id).where(bound).order_by(port.c.id)
-        for port_id in self._database.read(lambda c: list(c.scalars(held))):
-            self.release_port(port_id, device_id)
+        """Release every port of a device as `release_port` does; repeatable.
 
-    def _known(self, port_id: str) -> Port | None:
-        """Return the port without taking a lock: most calls are repetitions."""
-        return self.port(port_id)
+        A port whose user merely wrote the device's id into it is none of the service's.
+        """
+        bound = sa.select(port.c.id).where(port.c.device_id == device_id, port.c.bound != "")
+        for port_id in self._database.read(lambda connection: connection.scalars(bound).all()):
+            self.release_port(port_id, device_id)
 
 
 def _one(
@@ -179,6 +164,16 @@ def _create(connection: Connection, port_id: str, request: PortRequest) -> None:
         raise errors.IpAddressGenerationFailure(request.network_id)
 
 
+def _release(connection: Connection, port_id: str, device_id: str) -> None:
+    row = _locked_port(connection, port_id)
+    if row is None or row["device_id"] != device_id:
+        return
+    if row["bound"] == ports.OWNED:
+        ports.remove(connection, port_id)
+    elif row["bound"] == ports.CLAIMED:
+        _bind(connection, row, "", "", "")
+
+
 def _bind(
     connection: Connection, row: RowMapping, device_id: str, device_owner: str, bound: str
 ) -> None:
@@ -197,13 +192,13 @@ def _bind(
     )
 
 
-def _found(connection: Connection, row: RowMapping | None, port_id: str) -> Port:
-    if row is None:
-        raise Bug(f"port {port_id} vanished under the lock of its network")
-    return _port(connection, row)
+def _port(connection: Connection, port_id: str) -> Port:
+    """Return a port that is there: its network is locked."""
+    row = connection.execute(sa.select(port).where(port.c.id == port_id)).mappings().one()
+    return _as_port(connection, row)
 
 
-def _port(connection: Connection, row: RowMapping) -> Port:
+def _as_port(connection: Connection, row: RowMapping) -> Port:
     held = addresses.of_ports(connection, [row["id"]])[row["id"]]
     return Port(
         id=row["id"],

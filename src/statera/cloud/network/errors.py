@@ -16,25 +16,22 @@ class InvalidInput(errors.InvalidInput):
     """Values that are well formed do not go together."""
 
 
-class NetworkNotFound(errors.NotFound):
+class _NoSuch(errors.NotFound):
+    def __init__(self, object_id: str) -> None:
+        noun = type(self).__name__.removesuffix("NotFound")
+        super().__init__(f"{noun} {object_id} could not be found.")
+
+
+class NetworkNotFound(_NoSuch):
     """No such network for this caller."""
 
-    def __init__(self, object_id: str) -> None:
-        super().__init__(f"Network {object_id} could not be found.")
 
-
-class SubnetNotFound(errors.NotFound):
+class SubnetNotFound(_NoSuch):
     """No such subnet for this caller."""
 
-    def __init__(self, object_id: str) -> None:
-        super().__init__(f"Subnet {object_id} could not be found.")
 
-
-class PortNotFound(errors.NotFound):
+class PortNotFound(_NoSuch):
     """No such port for this caller."""
-
-    def __init__(self, object_id: str) -> None:
-        super().__init__(f"Port {object_id} could not be found.")
 
 
 class SecurityGroupNotFound(errors.NotFound):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import datetime
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -33,14 +33,10 @@ class Kind(abc.ABC):
     """Filters that are no plain column."""
     publishes: bool = False
     """A write may change documents."""
-
-    @abc.abstractmethod
-    def visible(self, caller: Caller) -> sa.ColumnElement[bool]:
-        """Return the condition for the rows that the caller can see."""
-
-    @abc.abstractmethod
-    def missing(self, object_id: str) -> NotFound:
-        """Return the error for an object that is not there."""
+    visible: Callable[[Caller], sa.ColumnElement[bool]]
+    """Returns the condition for the rows that the caller can see."""
+    missing: Callable[[str], NotFound]
+    """Returns the error for an object, by its id, that is not there."""
 
     @abc.abstractmethod
     def views(self, connection: Connection, rows: Sequence[RowMapping]) -> list[Values]:
@@ -118,6 +114,10 @@ class Kind(abc.ABC):
             .where(self.table.c.id == row["id"])
             .values(**changes, revision_number=row["revision_number"] + 1, updated_at=moment())
         )
+
+    def stored(self, values: Values) -> Values:
+        """Return the values that have a column; the others can only have the usual value."""
+        return {name: value for name, value in values.items() if name in self.table.c}
 
     def _select(self) -> sa.Select[Any]:
         """Return the statement for the rows that `views` wants."""

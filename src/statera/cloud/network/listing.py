@@ -17,6 +17,8 @@ Columns = Mapping[str, "sa.ColumnElement[Any]"]
 
 _RESERVED = frozenset({"fields", "sort_key", "sort_dir", "limit", "marker"})
 _LARGEST = 2**63 - 1
+_MOST_VALUES = 500
+"""Values of one filter.  SQLite takes no expression deeper than 1,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +54,18 @@ class Query:
         directions = self.parameters.get("sort_dir", ())
         if len(keys) < len(directions):
             raise errors.HTTPBadRequest("The number of sort_keys and sort_dirs must be same")
-        found = []
+        found: dict[str, tuple[sa.ColumnElement[Any], bool]] = {}
         for position, key in enumerate(keys):
             direction = directions[position] if position < len(directions) else "asc"
             if key not in columns:
                 raise errors.HTTPBadRequest(f"{key!r} is an invalid attribute for sort key")
             if direction not in {"asc", "desc"}:
                 raise errors.HTTPBadRequest("The value of sort_dir must be 'asc' or 'desc'")
-            found.append((columns[key], direction == "desc"))
-        if "id" not in keys:
-            found.append((columns["id"], False))
-        return found
+            # A repeated key decides nothing any more, and would make the condition of `after` grow
+            # with the square of the query.
+            found.setdefault(key, (columns[key], direction == "desc"))
+        found.setdefault("id", (columns["id"], False))
+        return list(found.values())
 
     def conditions(
         self, columns: Columns, special: Mapping[str, Filter]
@@ -75,6 +78,8 @@ class Query:
             if name not in special and name not in columns:
                 raise errors.HTTPBadRequest(f"['{name[:80]}'] is invalid attribute for filtering")
             try:
+                if len(wanted) > _MOST_VALUES:
+                    raise ValueError(f"more than {_MOST_VALUES} values.")
                 if name in special:
                     found.append(special[name](wanted))
                 else:
@@ -94,7 +99,9 @@ def after(
     """Return the condition for rows behind the one with the values `last` in this order."""
     ladder = []
     for step, ((column, descending), value) in enumerate(zip(order, last, strict=True)):
-        behind = column < value if descending else column > value
+        # As a bound value, because SQLAlchemy compares a constant True or False with `=` alone.
+        bound = sa.literal(value, column.type)
+        behind = column < bound if descending else column > bound
         equal = [order[before][0] == last[before] for before in range(step)]
         ladder.append(sa.and_(*equal, behind))
     return sa.or_(*ladder)
@@ -104,7 +111,9 @@ def _matches(column: sa.ColumnElement[Any], wanted: Sequence[str]) -> sa.ColumnE
     if isinstance(column.type, sa.Boolean):
         return column.in_({values.flag(item) for item in wanted})
     if isinstance(column.type, sa.Integer):
-        return column.in_({values.integer(0, _LARGEST)(item) for item in wanted})
+        # PostgreSQL refuses a number outside the type that it is said to have.
+        numbers = {values.integer(0, _LARGEST)(item) for item in wanted}
+        return column.in_([sa.literal(number, sa.BigInteger()) for number in numbers])
     if isinstance(column.type, sa.DateTime):
         return sa.or_(*(_second(column, item) for item in wanted))
     return column.in_({storable(item) for item in wanted})

@@ -62,6 +62,8 @@ class Networks(Kind):
 
     shape = SHAPE
     table = network
+    visible = staticmethod(networks_of)
+    missing = errors.NetworkNotFound
     columns = plain(network, "admin_state_up", "shared", "mtu") | {"status": _status}
     filters: ClassVar[dict[str, Filter]] = {
         "router:external": listing.constant(False),
@@ -72,14 +74,6 @@ class Networks(Kind):
 
     def __init__(self, mtu: int) -> None:
         self._mtu = mtu
-
-    def visible(self, caller: Caller) -> sa.ColumnElement[bool]:
-        """Return the condition for the rows that the caller can see."""
-        return networks_of(caller)
-
-    def missing(self, object_id: str) -> errors.NetworkNotFound:
-        """Return the error for a network that is not there."""
-        return errors.NetworkNotFound(object_id)
 
     def views(self, connection: Connection, rows: Sequence[RowMapping]) -> list[Values]:
         """Return the rows as the API shows them, subnets in the order of their creation."""
@@ -110,7 +104,7 @@ class Networks(Kind):
             "shared": False,
             "mtu": self._mtu,
         }
-        connection.execute(sa.insert(network).values(**row | _stored(values)))
+        connection.execute(sa.insert(network).values(**row | self.stored(values)))
         return str(row["id"])
 
     def update(
@@ -120,7 +114,7 @@ class Networks(Kind):
         row = self.locked(connection, caller, object_id, "update")
         if values.get("shared") is False and row["shared"]:
             _check_unshared(connection, row)
-        self.stamp(connection, row, _stored(values))
+        self.stamp(connection, row, self.stored(values))
         publish(connection, object_id)
 
     def delete(self, connection: Connection, caller: Caller, object_id: str) -> None:
@@ -137,11 +131,6 @@ class Networks(Kind):
 
     def _select(self) -> sa.Select[Any]:
         return sa.select(network, _status.label("status"))
-
-
-def _stored(values: Values) -> Values:
-    """Return the values without those that can only be false."""
-    return {name: value for name, value in values.items() if name in network.c}
 
 
 def _check_unshared(connection: Connection, row: RowMapping) -> None:

@@ -80,6 +80,8 @@ class Ports(Kind):
 
     shape = SHAPE
     table = port
+    visible = staticmethod(ports_of)
+    missing = errors.PortNotFound
     columns = plain(
         port, "network_id", "admin_state_up", "mac_address", "device_id", "device_owner"
     ) | {"status": _status}
@@ -88,14 +90,6 @@ class Ports(Kind):
         "security_groups": _in_groups,
         "port_security_enabled": listing.constant(False),
     }
-
-    def visible(self, caller: Caller) -> sa.ColumnElement[bool]:
-        """Return the condition for the rows that the caller can see."""
-        return ports_of(caller)
-
-    def missing(self, object_id: str) -> errors.PortNotFound:
-        """Return the error for a port that is not there."""
-        return errors.PortNotFound(object_id)
 
     def views(self, connection: Connection, rows: Sequence[RowMapping]) -> list[Values]:
         """Return the rows as the API shows them."""
@@ -126,7 +120,7 @@ class Ports(Kind):
         """Create a port and return its id; without `fixed_ips` it gets one of each IP version."""
         network_id = values["network_id"]
         lock_network(connection, network_id, caller)
-        row = fresh() | _stored(values)
+        row = fresh() | self.stored(values)
         insert(connection, row)
         if "fixed_ips" in values:
             addresses.assign(connection, network_id, row["id"], _wishes(values["fixed_ips"]))
@@ -144,7 +138,7 @@ class Ports(Kind):
         if "fixed_ips" in values:
             wishes = _wishes(values["fixed_ips"])
             addresses.assign(connection, row["network_id"], object_id, wishes)
-        self.stamp(connection, row, _stored(values))
+        self.stamp(connection, row, self.stored(values))
 
     def delete(self, connection: Connection, caller: Caller, object_id: str) -> None:
         """Delete a port.  Raise `errors.ServicePortInUse` if a service uses it."""
@@ -175,10 +169,6 @@ def remove(connection: Connection, port_id: str) -> None:
     """Delete a port and its addresses."""
     addresses.release_all(connection, port_id)
     connection.execute(sa.delete(port).where(port.c.id == port_id))
-
-
-def _stored(values: Values) -> Values:
-    return {name: value for name, value in values.items() if name in port.c}
 
 
 def _wishes(fixed_ips: Sequence[dict[str, str]]) -> list[Wanted]:

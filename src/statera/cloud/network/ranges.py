@@ -84,6 +84,19 @@ def check_cidr(cidr: Cidr) -> None:
             )
 
 
+def check_inside(cidr: Cidr, allowed: Sequence[Cidr]) -> None:
+    """Raise unless one of the allowed ranges contains the range."""
+    first, last = bounds(cidr)
+    for outer in allowed:
+        low, high = bounds(outer)
+        if outer.version == cidr.version and low <= first and last <= high:
+            return
+    raise errors.InvalidInput(
+        f"Invalid input for operation: subnet {cidr} is not in {', '.join(map(str, allowed))}: "
+        "only an administrator makes such a subnet."
+    )
+
+
 def check_occupied(cidr: Cidr, occupied: Iterable[str]) -> None:
     """Raise if a machine itself uses part of the range.
 
@@ -141,9 +154,7 @@ def pools(cidr: Cidr, gateway: str | None, given: Sequence[tuple[str, str]]) -> 
 def _pool(cidr: Cidr, first: str, last: str) -> Pool:
     low, high = ipaddress.ip_address(first), ipaddress.ip_address(last)
     whole = usable(cidr)
-    if {low.version, high.version} != {cidr.version}:
-        raise errors.InvalidAllocationPool(f"The allocation pool {first}-{last} is not valid.")
-    if int(low) > int(high):
+    if {low.version, high.version} != {cidr.version} or int(low) > int(high):
         raise errors.InvalidAllocationPool(f"The allocation pool {first}-{last} is not valid.")
     if int(low) < whole.first or int(high) > whole.last:
         raise errors.OutOfBoundsAllocationPool(

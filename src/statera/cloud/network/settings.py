@@ -14,6 +14,12 @@ class NetworkSettings:
     mtu: int = option(
         1500, "MTU of a network whose creator names none; that of Ethernet.", min=1280, max=65535
     )
+    project_ranges: tuple[str, ...] = option(
+        ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"),
+        "Ranges in which a subnet made without role admin must be.  A machine reaches what is in "
+        "a subnet's range through that subnet alone, so no project may take a range in which the "
+        "machine has something to reach; the default is what the Internet does not route.",
+    )
     page_size: int = option(
         1000,
         "Most objects in one reply of a list; more come by the `next` link, so that one request "

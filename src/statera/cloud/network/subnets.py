@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from oslo_db.exception import DBDuplicateEntry
+from oslo_db.exception import DBDuplicateEntry, RetryRequest
 from sqlalchemy.engine import Connection, RowMapping
 
 from statera.cloud.network import addresses, errors, ranges, values
-from statera.cloud.network.access import lock_network, owns, subnets_of
+from statera.cloud.network.access import is_admin, lock_network, owns, subnets_of
 from statera.cloud.network.attributes import PROJECT, Attribute, Shape, Values
 from statera.cloud.network.documents import publish
 from statera.cloud.network.kind import READ_ONLY, Kind, fresh, plain, shown
@@ -48,22 +48,19 @@ _GUARD = "subnets"
 
 
 class Subnets(Kind):
-    """Subnets."""
+    """Subnets; without role admin, only in the ranges for projects."""
 
     shape = SHAPE
     table = subnet
+    visible = staticmethod(subnets_of)
+    missing = errors.SubnetNotFound
     columns = plain(subnet, "network_id", "ip_version", "cidr", "enable_dhcp") | {
         "gateway_ip": sa.func.coalesce(subnet.c.gateway_ip, "")
     }
     publishes = True
 
-    def visible(self, caller: Caller) -> sa.ColumnElement[bool]:
-        """Return the condition for the rows that the caller can see."""
-        return subnets_of(caller)
-
-    def missing(self, object_id: str) -> errors.SubnetNotFound:
-        """Return the error for a subnet that is not there."""
-        return errors.SubnetNotFound(object_id)
+    def __init__(self, project_ranges: Sequence[str]) -> None:
+        self._ranges = [ipaddress.ip_network(text) for text in project_ranges]
 
     def changeable(self, caller: Caller, row: RowMapping, network: RowMapping) -> bool:
         """Say whether the caller may change the subnet: as its owner or that of the network."""
@@ -96,6 +93,8 @@ class Subnets(Kind):
         if not owns(caller, owner["project_id"]):
             raise errors.PolicyNotAuthorized("rule:create_subnet")
         cidr = ipaddress.ip_network(values["cidr"])
+        if not is_admin(caller):
+            ranges.check_inside(cidr, self._ranges)
         _check_range(connection, cidr, values)
         gateway = values.get("gateway_ip", ranges.default_gateway(cidr))
         if gateway is not None:
@@ -105,7 +104,7 @@ class Subnets(Kind):
             fresh()
             | {"name": "", "description": "", "enable_dhcp": True}
             | {"host_routes": [], "dns_nameservers": []}
-            | _stored(values)
+            | self.stored(values)
             | {
                 "ip_version": cidr.version,
                 "first": ranges.ordinal(first),
@@ -125,7 +124,7 @@ class Subnets(Kind):
         """Change a subnet."""
         row = self.locked(connection, caller, object_id, "update")
         cidr = ipaddress.ip_network(row["cidr"])
-        changes = _stored(values)
+        changes = self.stored(values)
         gateway = values.get("gateway_ip", row["gateway_ip"])
         if gateway is not None and gateway != row["gateway_ip"]:
             _check_new_gateway(connection, row, cidr, gateway)
@@ -149,19 +148,16 @@ class Subnets(Kind):
         publish(connection, row["network_id"])
 
 
-def _stored(values: Values) -> Values:
-    return {name: value for name, value in values.items() if name in subnet.c}
-
-
 def _lock_all(connection: Connection) -> None:
     """Hold the rule that no two subnets overlap until the transaction ends."""
     statement = sa.select(guard).where(guard.c.name == _GUARD).with_for_update()
     if connection.execute(statement).one_or_none() is None:
         try:
-            with connection.begin_nested():
-                connection.execute(sa.insert(guard).values(name=_GUARD))
-        except DBDuplicateEntry:  # somebody else was first, and has committed
-            connection.execute(statement).one()
+            connection.execute(sa.insert(guard).values(name=_GUARD))
+        except DBDuplicateEntry as error:
+            # Somebody else was first: begin again.  No savepoint, for MariaDB drops them in a
+            # deadlock, which would then be no more than an unknown error.
+            raise RetryRequest(error) from None
 
 
 def _check_range(connection: Connection, cidr: Cidr, values: Values) -> None:

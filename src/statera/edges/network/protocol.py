@@ -91,13 +91,14 @@ class Networks(Protocol):
     def ensure_port(self, request: PortRequest) -> Port:
         """Create the port of that name and device, or return it if it exists.
 
-        Raise `AddressInUse` for a taken address, `lb.errors.Retryable` when no address is free.
+        Raise `AddressInUse` for a taken address, `lb.errors.Retryable` when no address is free,
+        `lb.errors.UserError` when network, subnet or address cannot be had at all.
         """
         ...
 
     def claim_port(self, port_id: str, device_id: str, device_owner: str) -> Port:
         """Bind a user's port to a device; repeatable.  Raise `lb.errors.Conflict` if another
-        device has it."""
+        device has it, `lb.errors.NotFound` if it is gone."""
         ...
 
     def release_port(self, port_id: str, device_id: str) -> None:
