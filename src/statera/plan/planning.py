@@ -20,6 +20,7 @@ from statera.plan.steps import (
     Blocked,
     Bury,
     EnsurePort,
+    EnsureVip,
     LapseReservation,
     PlaceAmphora,
     Plan,
@@ -63,7 +64,7 @@ def plan(desired: Desired, observation: Observation, now: float) -> Plan:
             steps += _addition(desired, observation, role)
         else:
             steps += _upkeep(desired, observation, amphora)
-    return ordered(*steps)
+    return ordered(*steps, *_vip(desired, observation))
 
 
 def _addition(desired: Desired, observation: Observation, role: str) -> list[Step]:
@@ -139,6 +140,21 @@ def _vip_network_port(desired: Desired, amphora_id: str) -> EnsurePort:
         network_id=balancer.vip_network_id,
         address_subnets=document.vip_subnets(desired),
     )
+
+
+def _vip(desired: Desired, observation: Observation) -> list[Step]:
+    """Return the step that makes a VIP port again; last, as the VIP works without it.
+
+    The API made it before the load balancer was one.  A port that a user gave is the user's.
+    """
+    balancer = desired.load_balancer
+    if not balancer.vip_port_owned or balancer.vip_port_id in observation.plugs:
+        return []
+    if balancer.vip_network_id is None:
+        return []
+    addresses = tuple((subnet, ip) for subnet, ip in document.vips(desired) if subnet)
+    network_id, project_id = balancer.vip_network_id, balancer.project_id
+    return [EnsureVip(rank=4, project_id=project_id, network_id=network_id, addresses=addresses)]
 
 
 def port_name(amphora_id: str) -> str:

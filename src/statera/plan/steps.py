@@ -62,6 +62,16 @@ class EnsurePort(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnsureVip(Step):
+    """Make the VIP port again, which somebody took away: it keeps the addresses from others."""
+
+    project_id: str
+    network_id: str
+    addresses: tuple[tuple[str, str], ...]
+    """(subnet id, address)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishSpec(Step):
     """Publish the document of an amphora under the next revision."""
 
@@ -153,6 +163,7 @@ KINDS: tuple[type[Step], ...] = (
     LapseReservation,
     RetireAmphora,
     ReleasePort,
+    EnsureVip,
     RemoveAmphora,
     ReleaseVip,
     Bury,

@@ -13,10 +13,19 @@ from hypothesis import strategies as st
 from statera.lb.errors import Final
 from statera.plan import steps
 from statera.plan.desired import Desired
-from statera.plan.observation import PENDING_DELETE, Reported
+from statera.plan.observation import PENDING_DELETE, Plug, Reported
 from statera.spec.abilities import ALL, HAPROXY
 from statera.spec.report import Fault
-from tests.unit.plan.rows import FAR_SUBNET, listener, load_balancer, member, pool, tree
+from tests.unit.plan.rows import (
+    FAR_SUBNET,
+    NETWORK,
+    SUBNET,
+    listener,
+    load_balancer,
+    member,
+    pool,
+    tree,
+)
 from tests.unit.plan.world import Crash, World
 
 renew = msgspec.structs.replace
@@ -337,6 +346,28 @@ def test_a_condemned_amphora_is_replaced() -> None:
     assert key not in world.amphorae
     assert len(world.amphorae) == 1
     assert settled(world)
+
+
+def test_a_vip_port_that_was_taken_away_is_made_again() -> None:
+    """With the addresses that it had; what waits and what is published does not wait for it."""
+    world = World(tree())
+    world.vip_port = None
+    world.run()
+    assert settled(world)
+    assert world.vip_port == Plug(
+        "port-vip", NETWORK, "02:00:00:00:00:01", ((SUBNET, "10.1.0.10"),)
+    )
+    world.vip_port = None
+    world.desired = wish(world.desired, admin_state_up=False)
+    assert kinds(world.plan()) == ["PublishSpec", "EnsureVip", "AwaitReport"]
+
+
+def test_the_port_of_a_user_is_the_users() -> None:
+    """We did not make it, so we do not make it again."""
+    world = World(Desired(load_balancer(vip_port_owned=False)), vip_port=None)
+    world.run()
+    assert settled(world)
+    assert world.vip_port is None
 
 
 def test_an_unknown_topology_is_refused() -> None:
