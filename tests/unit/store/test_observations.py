@@ -158,6 +158,24 @@ def test_a_dead_gateway_is_forgotten(database: Database) -> None:
     assert [row.id for row in rows(database, gateway)] == ["alive"]
 
 
+def test_a_gateway_that_was_forgotten_takes_back_its_own(database: Database, owner: str) -> None:
+    """The machines that have not dialled another one meanwhile; a beat of a known one takes none."""
+    database.write(lambda c: amphorae.add(c, "homeless", owner, "STANDALONE", 1))
+    here = [Arrival(name, "here", "g", (), ()) for name in ("stayed", "left")]
+    assert set(database.write(lambda c: observations.beat(c, "g", here))) == {owner}
+    database.write(lambda c: observations.forget(c, ["g"]))
+    database.write(lambda c: observations.arrive(c, Arrival("left", "here", "h", (), ())))
+    assert database.write(lambda c: observations.beat(c, "g", here)) == [owner]
+    at = {row.id: row.gateway_id for row in rows(database, machine)}
+    assert at == {"stayed": "g", "left": "h"}
+    database.write(lambda c: observations.depart(c, "stayed", "g"))
+    assert database.write(lambda c: observations.beat(c, "g", here)) == []
+    assert {row.id: row.connected for row in rows(database, machine)} == {
+        "stayed": False,
+        "left": True,
+    }
+
+
 def test_only_what_is_placed_here_counts(database: Database, owner: str) -> None:
     """Another machine's amphora is not ours to speak about."""
     assert database.read(lambda c: observations.placed(c, "machine", ["a", "b"])) == {"a": owner}
