@@ -159,7 +159,7 @@ def test_a_dead_gateway_is_forgotten(database: Database) -> None:
 
 
 def test_a_gateway_that_was_forgotten_takes_back_its_own(database: Database, owner: str) -> None:
-    """The machines that have not dialled another one meanwhile; a beat of a known one takes none."""
+    """The machines that did not dial another one meanwhile; a beat of a known one takes none."""
     database.write(lambda c: amphorae.add(c, "homeless", owner, "STANDALONE", 1))
     here = [Arrival(name, "here", "g", (), ()) for name in ("stayed", "left")]
     assert set(database.write(lambda c: observations.beat(c, "g", here))) == {owner}
@@ -225,6 +225,15 @@ def test_lapsed_reservations_become_due(database: Database) -> None:
     assert database.write(purging.lapse_reservations) == 1
     assert wishes_of(database, owner).due_at is not None
     assert database.write(purging.lapse_reservations) == 0
+
+
+def test_totals_stay_storable() -> None:
+    """However much is claimed to have been carried, the sums fit into the database."""
+    full = Counters(epoch=1, bytes_in=counters.MOST)
+    first = added(None, full)
+    second = added(first, msgspec.structs.replace(full, epoch=2))
+    assert second is not None
+    assert second.totals["bytes_in"] == counters.MOST
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 100)), max_size=12))
