@@ -207,7 +207,8 @@ def _settling(desired: Desired, amphora: Amphora, state: _State) -> list[Step]:
         applied = min(reported.generation, amphora.published.generation)
     if not unsettled(desired, applied, by_object(faults)):
         return []
-    return [Settle(rank=2, applied=applied, faults=faults, serving=(amphora.id,))]
+    serving = (amphora.id,) if reported else ()
+    return [Settle(rank=2, applied=applied, faults=faults, serving=serving)]
 
 
 def _publishing(

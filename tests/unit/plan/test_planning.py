@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from statera.lb.errors import Final
 from statera.plan import steps
 from statera.plan.desired import Desired
-from statera.plan.observation import PENDING_DELETE, Plug, Reported
+from statera.plan.observation import PENDING_CREATE, PENDING_DELETE, Plug, Reported
 from statera.spec.abilities import ALL, HAPROXY
 from statera.spec.report import Fault
 from tests.unit.plan.rows import (
@@ -186,6 +186,7 @@ def test_what_a_machine_cannot_do_is_not_sent() -> None:
     world.run()
     assert world.revisions == 0
     assert "allowed-cidrs" in (world.desired.load_balancer.fault or "")
+    assert [each.status for each in world.amphorae.values()] == [PENDING_CREATE]
     assert kinds(world.plan()) == ["Blocked"]
 
 
