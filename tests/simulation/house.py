@@ -179,6 +179,7 @@ class House:
         machine = self.machine_of(process.name.partition("#")[0])
         settings = agent.AgentSettings(installation="sim", retry_longest=5.0, resync_interval=60.0)
         parts = agent.Parts(
+            names=machine.names,
             host=machine,
             disk=Disk(machine.disk),
             make_engine=machine.make_engine,
@@ -217,9 +218,10 @@ class _Controller:
             self._loop.create_task(self._again_and_again(seconds, work_of))
         await self._blocking(self._bury_predecessors)
         while True:
+            until = self._loop.time() + CONTROLLER.lease_seconds
             claims = await self._blocking(self._claim) if self._free else []
             for claim in claims:
-                held = Held(claim)
+                held = Held(claim, until)
                 self._keeper.add(held)
                 self._free -= 1
                 self._loop.create_task(self._work(held))

@@ -17,6 +17,7 @@ import msgspec
 
 from statera.agent.announce import Announcement
 from statera.agent.haproxy import refusal
+from statera.agent.names import Names
 from statera.lb.errors import Final, Retryable
 from statera.render.writer import Owner
 from statera.spec.document import AmphoraSpec, NetworkSpec
@@ -34,6 +35,7 @@ class Space:
     """A network namespace; `engine` is what the HAProxy in it follows, None while there is none."""
 
     name: str
+    number: int = 0
     owner: str = ""
     links: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Port id -> addresses."""
@@ -51,6 +53,8 @@ class Machine:
         self.world = world
         self.name = name
         self.disk = disk
+        self.names = Names("sim")
+        self._made = 0
         self.spaces: dict[str, Space] = {}
         self.bridges: dict[str, NetworkSpec] = {}
         self.engines: dict[str, Haproxy] = {}
@@ -69,14 +73,23 @@ class Machine:
         """Return the namespace, or where it would be."""
         return self.spaces.get(amphora_id) or Space(f"a-{amphora_id[:8]}")
 
-    def exists(self, amphora_id: str) -> bool:
-        """Say whether there is one."""
-        return amphora_id in self.spaces
+    def inode(self, amphora_id: str) -> int | None:
+        """Return what tells the namespace from every other."""
+        space = self.spaces.get(amphora_id)
+        return None if space is None else space.number
+
+    def links(self) -> frozenset[str]:
+        """Return the names of bridges and of the machine's ends of links."""
+        inside = {self.names.port(port) for space in self.spaces.values() for port in space.links}
+        return frozenset(inside | {self.names.bridge(each) for each in self.bridges})
 
     def prepare(self, amphora_id: str) -> None:
         """Make the namespace."""
         self._work("prepare")
-        space = self.spaces.setdefault(amphora_id, Space(f"a-{amphora_id[:8]}"))
+        if amphora_id not in self.spaces:
+            self._made += 1
+            self.spaces[amphora_id] = Space(f"a-{amphora_id[:8]}", number=self._made)
+        space = self.spaces[amphora_id]
         if space.owner not in {"", amphora_id}:
             raise Final("taken")
         self._changed(f"space {amphora_id}")
@@ -107,17 +120,17 @@ class Machine:
         del amphora_id, announcements
         await asyncio.sleep(0.6)
 
-    def remove(self, amphora_id: str, engine: Path) -> None:
+    def remove(self, amphora_id: str, engine: Path) -> bool:
         """Remove the namespace with its processes."""
-        del engine
         space = self.spaces.get(amphora_id)
         if space is None:
-            return
+            return engine.exists()
         self._work("remove")
         space.engine = None
         self._work("remove")
         self.spaces.pop(amphora_id, None)
         self._changed(f"space gone {amphora_id}")
+        return True
 
     def converge_bridge(self, spec: NetworkSpec) -> bool:
         """Make the bridge."""

@@ -14,7 +14,7 @@ import os
 import resource
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,22 +106,21 @@ async def run(settings: AgentSettings, haproxy: HaproxySettings, stop: asyncio.E
     names = Names(settings.installation)
     disk = Disk(settings.state_dir)
     with locked(settings.state_dir):
-        # Work on the machine blocks in threads; more of them would only wait for the kernel's lock.
-        workers = ThreadPoolExecutor(2 * settings.parallel, thread_name_prefix="work")
-        asyncio.get_running_loop().set_default_executor(workers)
 
         def make_engine(amphora_id: str, directory: Path, space: Space) -> Engine:
             return Engine(amphora_id, directory, space, haproxy)
 
         dial = unix_dial(settings.gateway_socket, settings.keepalive)
-        parts = Parts(LinuxHost(names), disk, make_engine, dial, _abilities(haproxy))
-        await serve(settings, parts, stop)
+        parts = Parts(names, LinuxHost(names), disk, make_engine, dial, _abilities(haproxy))
+        async with _threads(2 * settings.parallel):
+            await serve(settings, parts, stop)
 
 
 @dataclass(frozen=True)
 class Parts:
     """What an agent works with: its machine, its disk, its engines, and how it dials a gateway."""
 
+    names: Names
     host: Host
     disk: Disk
     make_engine: MakeEngine
@@ -135,14 +134,32 @@ async def serve(settings: AgentSettings, parts: Parts, stop: asyncio.Event) -> N
     machine = Machine(_surroundings(settings, parts, changes), changes, settings.observe_interval)
     machine_id = settings.machine_id or parts.disk.machine_id()
     LOG.info("agent.started machine=%s abilities=%s", machine_id, ",".join(parts.abilities))
-    await machine.restore()
 
     async def introduce() -> wire.Hello:
         return await machine.hello(machine_id, parts.abilities)
 
     pace = StreamPace(longest_report_interval=settings.report_interval)
-    await _until(stop, Stream(parts.dial, machine, introduce, pace), machine)
+    try:
+        await machine.restore()
+        await _until(stop, Stream(parts.dial, machine, introduce, pace), machine)
+    finally:
+        await machine.leave()
     LOG.info("agent.stopped machine=%s", machine_id)
+
+
+@contextlib.asynccontextmanager
+async def _threads(count: int) -> AsyncIterator[None]:
+    """Have so many threads for work that blocks, and wait for what they still do at the end.
+
+    More than a few would only wait for the kernel's lock.  The agent's lock must outlive them: the
+    next agent would work beside them.
+    """
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(count, thread_name_prefix="work"))
+    try:
+        yield
+    finally:
+        await loop.shutdown_default_executor()
 
 
 @contextlib.contextmanager
@@ -162,6 +179,7 @@ def locked(state_dir: Path) -> Iterator[None]:
 
 def _surroundings(settings: AgentSettings, parts: Parts, changes: Changes) -> Surroundings:
     return Surroundings(
+        names=parts.names,
         host=parts.host,
         disk=parts.disk,
         make_engine=parts.make_engine,
@@ -184,7 +202,6 @@ async def _until(stop: asyncio.Event, stream: Stream, machine: Machine) -> None:
     for task in [waiting, *working]:
         task.cancel()
     outcomes = await asyncio.gather(*working, return_exceptions=True)
-    await machine.leave()
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome

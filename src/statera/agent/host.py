@@ -1,7 +1,7 @@
 """What amphorae and networks ask of the machine: the seam to its kernel.
 
 On a machine it is `agent.linux`; the simulation has a model of a kernel behind it.  Everything but
-`space`, `exists` and `announce` blocks and is called from worker threads; it may raise what
+`space`, `inode` and `announce` blocks and is called from worker threads; it may raise what
 `agent.outcome` knows.
 """
 
@@ -23,8 +23,12 @@ class Host(Protocol):
         """Return where the amphora's processes live; it need not exist yet."""
         ...
 
-    def exists(self, amphora_id: str) -> bool:
-        """Say whether the amphora's namespace is there."""
+    def inode(self, amphora_id: str) -> int | None:
+        """Return the number of the amphora's namespace, None while there is none."""
+        ...
+
+    def links(self) -> frozenset[str]:
+        """Return the names of all links of the machine."""
         ...
 
     def prepare(self, amphora_id: str) -> None:
@@ -45,10 +49,11 @@ class Host(Protocol):
         """Tell neighbours which addresses the amphora has now."""
         ...
 
-    def remove(self, amphora_id: str, engine: Path) -> None:
+    def remove(self, amphora_id: str, engine: Path) -> bool:
         """Remove the amphora's namespace with all that is in it; `engine` is its engine's folder.
 
-        Nothing happens to a namespace of that name that is another amphora's.
+        Nothing happens to a namespace of that name that is another amphora's.  Return whether there
+        was anything.
         """
         ...
 

@@ -7,14 +7,12 @@ from pathlib import Path
 
 from statera.agent import bridges, links
 from statera.agent.announce import Announcement, announce
-from statera.agent.kernel import present
+from statera.agent.kernel import link_names, present
 from statera.agent.names import Names
 from statera.agent.namespace import Namespace
-from statera.agent.processes import end_inside, end_strays, wait_until_gone
+from statera.agent.processes import end_inside, end_strays
 from statera.agent.ranges import machine_ranges
 from statera.spec.document import AmphoraSpec, NetworkSpec
-
-_LINK_PATIENCE = 10.0
 
 
 class LinuxHost:
@@ -27,9 +25,13 @@ class LinuxHost:
         """Return the amphora's network namespace."""
         return Namespace(self._names.namespace(amphora_id))
 
-    def exists(self, amphora_id: str) -> bool:
-        """Say whether the amphora's namespace is there."""
-        return self.space(amphora_id).exists()
+    def inode(self, amphora_id: str) -> int | None:
+        """Return the number of the amphora's namespace, None while there is none."""
+        return self.space(amphora_id).inode()
+
+    def links(self) -> frozenset[str]:
+        """Return the names of all links of the machine."""
+        return link_names()
 
     def prepare(self, amphora_id: str) -> None:
         """Make the amphora's namespace and its own settings."""
@@ -43,17 +45,20 @@ class LinuxHost:
         """Tell neighbours which addresses the amphora has now."""
         await announce(self.space(amphora_id), announcements)
 
-    def remove(self, amphora_id: str, engine: Path) -> None:
-        """Remove the amphora's namespace with all that is in it."""
+    def remove(self, amphora_id: str, engine: Path) -> bool:
+        """Remove the amphora's namespace with all that is in it; return whether there was any."""
         space = self.space(amphora_id)
         inode = space.inode()
-        if inode is None or links.owner(space) not in {amphora_id, ""}:
-            return
-        end_inside({inode}, engine)
-        ends = links.ports(self._names, space)
-        space.remove()
-        # The kernel takes the links with the namespaces, many at a time; one by one is slower.
-        wait_until_gone("links", lambda: present(ends), _LINK_PATIENCE)
+        foreign = inode is not None and links.owner(space) not in {amphora_id, ""}
+        mine = set() if inode is None or foreign else {inode}
+        there = bool(mine) or engine.exists()
+        if there:
+            end_inside(mine, engine)
+        ends = links.ports(self._names, space) if mine else set()
+        if not foreign:  # also the bare file that is left of one by a crash in here
+            space.remove()
+        links.remove_links(lambda: present(ends), links.PATIENCE)
+        return there
 
     def converge_bridge(self, spec: NetworkSpec) -> bool:
         """Make the bridge of a network what `spec` wishes; return whether it is a new one."""

@@ -18,9 +18,11 @@ from statera.lb.operating import Health, Watched, changes
 from statera.plan.observation import DELETED
 from statera.spec.report import AmphoraReport, NetworkReport
 from statera.store.desired import load_desired
+from statera.store.documents import NETWORK
 from statera.store.tables import objects
 from statera.store.tables.placement import (
     amphora,
+    document,
     gateway,
     machine,
     network_observation,
@@ -85,44 +87,43 @@ def depart(connection: Connection, machine_id: str, gateway_id: str) -> None:
     )
 
 
-def call_the_roll(connection: Connection, gateway_id: str, machine_ids: Sequence[str]) -> int:
-    """Note which machines have a stream to a gateway; return how many were noted otherwise.
+def beat(connection: Connection, gateway_id: str, here: Iterable[Arrival] = ()) -> list[str]:
+    """Note that a gateway lives, and who is `here` where that was noted otherwise.
 
-    Notes of arrivals and departures may fail or overtake each other, here and at another gateway,
-    and a gateway that was silent for long was taken for dead with its streams.
+    The note of an arrival or a departure may have failed, or have overtaken that of another
+    gateway; and a gateway that was silent for long was taken for dead, its streams with it.  A
+    machine that is connected is at another gateway by now.  Return the load balancers whose work
+    that makes due.
     """
-    here, c = list(machine_ids), machine.c
-    changed = 0
-    for condition, values in (
-        (sa.and_(c.gateway_id == gateway_id, c.id.not_in(here)), {"gateway_id": None}),
-        (sa.and_(c.connected.is_(sa.false()), c.id.in_(here)), {"gateway_id": gateway_id}),
-    ):
-        connected = values["gateway_id"] is not None
-        changed += connection.execute(
-            sa.update(machine)
-            .where(condition)
-            .values(connected=connected, changed_at=now(), **values)
-        ).rowcount
-    return changed
-
-
-def beat(connection: Connection, gateway_id: str) -> None:
-    """Note that a gateway lives."""
     changed = connection.execute(
         sa.update(gateway).where(gateway.c.id == gateway_id).values(beat_at=now())
     )
-    if changed.rowcount == 0:
+    if not changed.rowcount:
         connection.execute(sa.insert(gateway).values(id=gateway_id, beat_at=now()))
+    present = {each.machine_id: each for each in here}
+    connection.execute(
+        sa.update(machine)
+        .where(machine.c.gateway_id == gateway_id, machine.c.id.not_in(present))
+        .values(connected=False, gateway_id=None, changed_at=now())
+    )
+    known = sa.select(machine.c.id).where(machine.c.id.in_(present), machine.c.connected)
+    missing = present.keys() - set(connection.scalars(known))
+    return [each for name in sorted(missing) for each in arrive(connection, present[name])]
 
 
 def vanish(connection: Connection, gateway_id: str) -> None:
     """Note that a gateway ends in order: nobody is connected to it any more."""
+    forget(connection, [gateway_id])
+
+
+def forget(connection: Connection, gateway_ids: Sequence[str]) -> None:
+    """Remove gateways; the machines that were connected to them are silent."""
+    connection.execute(sa.delete(gateway).where(gateway.c.id.in_(gateway_ids)))
     connection.execute(
         sa.update(machine)
-        .where(machine.c.gateway_id == gateway_id)
+        .where(machine.c.gateway_id.in_(gateway_ids))
         .values(connected=False, gateway_id=None, changed_at=now())
     )
-    connection.execute(sa.delete(gateway).where(gateway.c.id == gateway_id))
 
 
 def placed(connection: Connection, machine_id: str, ids: Iterable[str]) -> dict[str, str]:
@@ -169,7 +170,10 @@ def observe(connection: Connection, load_balancer_id: str, report: AmphoraReport
 
 
 def observe_network(connection: Connection, machine_id: str, report: NetworkReport) -> bool:
-    """Note how far a network has got on a machine; True if that is news."""
+    """Note how far a network has got on a machine; True if that is news.
+
+    Of a network that nobody published, nothing is noted.
+    """
     table = network_observation
     here = sa.and_(table.c.machine_id == machine_id, table.c.network_id == report.network_id)
     row = connection.execute(sa.select(table).where(here)).one_or_none()
@@ -178,6 +182,9 @@ def observe_network(connection: Connection, machine_id: str, report: NetworkRepo
         return row is not None
     values = {"epoch": report.epoch, "revision": report.revision, "fault": report.fault}
     if row is None:
+        published = sa.and_(document.c.id == report.network_id, document.c.kind == NETWORK)
+        if not connection.scalar(sa.select(sa.exists().where(published))):
+            return False
         connection.execute(
             sa.insert(table).values(machine_id=machine_id, network_id=report.network_id, **values)
         )
