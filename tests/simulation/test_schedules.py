@@ -18,8 +18,11 @@ GROUP = 10
 
 
 REGRESSIONS = (
-    302,  # a machine was noted as silent for ever, because two notes overtook each other
+    6,  # a machine was noted as silent for ever: the note of another gateway overtook the last
+    302,  # the same within one gateway
 )
+"""Seeds of schedules that found a fault once.  Each fault has a test of its own beside the code too,
+because what a seed does changes with the code."""
 
 
 @pytest.mark.parametrize("first", range(1, SCHEDULES + 1, GROUP))
