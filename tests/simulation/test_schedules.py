@@ -21,7 +21,7 @@ REGRESSIONS = (
     6,  # a machine was noted as silent for ever: the note of another gateway overtook the last
     302,  # the same within one gateway
 )
-"""Seeds of schedules that found a fault once.  Each fault has a test of its own beside the code too,
+"""Seeds of schedules that found a fault once.  Each fault has a test beside its code as well,
 because what a seed does changes with the code."""
 
 
