@@ -46,6 +46,10 @@ def rows(database: Database, table: sa.Table) -> list[Any]:
     return database.read(lambda c: list(c.execute(sa.select(table))))
 
 
+def age(database: Database, table: sa.Table, column: str, seconds: float) -> None:
+    database.write(lambda c: c.execute(sa.update(table).values({column: now() - seconds})))
+
+
 def nudges(database: Database, owner: str) -> int:
     return int(wishes_of(database, owner).nudges)
 
@@ -72,8 +76,11 @@ def test_revisions_only_grow(database: Database) -> None:
     (row,) = rows(database, document)
     assert (row.revision, row.retired, row.body) == (3, True, None)
     assert database.read(lambda c: documents.heads_of(c, "another")) == []
-    assert len(database.read(lambda c: documents.heads_since(c, row.published_at - 1))) == 1
-    assert database.read(lambda c: documents.heads_since(c, row.published_at + 1)) == []
+    assert row.published_at > 0
+    for ago, expected in ((60, []), (1, ["a"]), (-3600, ["a"])):
+        age(database, document, "published_at", ago)
+        late = database.read(lambda c: documents.heads_of_late(c, 10.0))
+        assert [each.id for each in late] == expected
 
 
 def test_only_news_is_written_and_makes_work_due(database: Database, owner: str) -> None:
