@@ -25,6 +25,15 @@ class Traffic:
     active: int = 0
     limit: int = 0
 
+    def __sub__(self, other: Traffic) -> Traffic:
+        """Return the difference of the counters."""
+        return Traffic(
+            self.bytes_in - other.bytes_in,
+            self.bytes_out - other.bytes_out,
+            self.total - other.total,
+            self.errors - other.errors,
+        )
+
     def __add__(self, other: Traffic) -> Traffic:
         return Traffic(
             self.bytes_in + other.bytes_in,
