@@ -22,7 +22,7 @@ from statera.agent.processes import end_strays
 from statera.agent.ranges import machine_ranges
 from statera.lb.errors import Retryable, StateraError
 from statera.spec import wire
-from statera.spec.document import SPEC_VERSION
+from statera.spec.document import SPEC_VERSION, NetworkSpec
 from statera.spec.report import AmphoraReport, NetworkReport
 
 LOG = logging.getLogger(__name__)
@@ -260,7 +260,15 @@ def _checked(object_id: str) -> str:
 
 def _held(record: Record) -> wire.Held:
     network = isinstance(record, NetworkRecord)
-    return wire.Held(id=record.id, epoch=record.epoch, revision=record.revision, network=network)
+    subnets = record.spec.subnets if isinstance(record.spec, NetworkSpec) else ()
+    return wire.Held(
+        id=record.id,
+        epoch=record.epoch,
+        revision=record.revision,
+        network=network,
+        retired=record.spec is None,
+        ranges=tuple(each.cidr for each in subnets),
+    )
 
 
 def _obituary(record: Record) -> AmphoraReport | NetworkReport:

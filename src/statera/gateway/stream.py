@@ -21,6 +21,7 @@ from statera.spec.abilities import needed
 from statera.spec.document import AmphoraSpec, NetworkSpec
 from statera.store import documents
 from statera.store.documents import AMPHORA, Full, Head
+from statera.store.observations import Arrival
 
 LOG = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ Send = Callable[[bytes], Awaitable[None]]
 class Stream:
     """What one agent holds and what it is about to get."""
 
-    def __init__(self, hello: wire.Hello, threads: Threads, send: Send) -> None:
-        self.hello = hello
+    def __init__(self, hello: wire.Hello, arrival: Arrival, threads: Threads, send: Send) -> None:
+        self.arrival = arrival
         self.machine_id = hello.machine_id
         self.abilities = frozenset(hello.abilities)
         self._threads = threads
@@ -64,7 +65,7 @@ class Stream:
                 ids = list(self._offered)[:BATCH]
                 for each in ids:
                     del self._offered[each]
-                for full in await self._threads.read(partial(_bodies, ids)):
+                for full in await self._threads.read(partial(_bodies, ids, self.machine_id)):
                     await self._deliver(full)
 
     def _concerns(self, head: Head) -> bool:
@@ -115,8 +116,8 @@ class Stream:
         return wire.Document(spec=spec)
 
 
-def _bodies(ids: list[str], connection: Connection) -> list[Full]:
-    return documents.bodies(connection, ids)
+def _bodies(ids: list[str], machine_id: str, connection: Connection) -> list[Full]:
+    return documents.bodies(connection, ids, machine_id)
 
 
 class Streams:

@@ -19,12 +19,17 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """A document the agent has on disk: an amphora's, or a network's when `network` is true."""
+    """A document the agent has on disk: an amphora's, or a network's when `network` is true.
+
+    `retired`: only the tombstone is left.  `ranges` are the CIDRs of a network.
+    """
 
     id: str
     epoch: int
     revision: int
     network: bool = False
+    retired: bool = False
+    ranges: tuple[str, ...] = ()
 
 
 class Hello(Message, frozen=True, kw_only=True, tag="hello"):

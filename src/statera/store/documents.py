@@ -94,11 +94,21 @@ def heads_of_late(connection: Connection, seconds: float) -> list[Head]:
 
 def heads_of(connection: Connection, machine_id: str) -> list[Head]:
     """Return every document that concerns a machine."""
-    here = sa.or_(
-        document.c.machine_id == machine_id,
-        sa.and_(document.c.machine_id.is_(None), document.c.kind == NETWORK),
-    )
-    return [Head(**row) for row in connection.execute(_heads().where(here)).mappings()]
+    found = _heads().where(_concerning(machine_id))
+    return [Head(**row) for row in connection.execute(found).mappings()]
+
+
+def networks_of(connection: Connection, machine_id: str, ids: Iterable[str]) -> set[str]:
+    """Return those of `ids` that are networks which concern a machine."""
+    c = document.c
+    wanted = sa.select(c.id).where(c.id.in_(list(ids)), c.kind == NETWORK)
+    return set(connection.scalars(wanted.where(_concerning(machine_id))))
+
+
+def _concerning(machine_id: str) -> sa.ColumnElement[bool]:
+    c = document.c
+    everywhere = sa.and_(c.machine_id.is_(None), c.kind == NETWORK)
+    return sa.or_(c.machine_id == machine_id, everywhere)
 
 
 def _heads() -> sa.Select[Any]:
@@ -125,9 +135,11 @@ class Full:
     body: bytes | None
 
 
-def bodies(connection: Connection, ids: Iterable[str]) -> list[Full]:
-    """Return documents by id, as they are now."""
+def bodies(connection: Connection, ids: Iterable[str], machine_id: str) -> list[Full]:
+    """Return documents by id, as they are now, of those that concern the machine."""
     c = document.c
     columns = (c.id, c.kind, c.epoch, c.revision, c.retired, c.body)
-    found = connection.execute(sa.select(*columns).where(c.id.in_(list(ids))))
+    found = connection.execute(
+        sa.select(*columns).where(c.id.in_(list(ids)), _concerning(machine_id))
+    )
     return [Full(**row) for row in found.mappings()]

@@ -14,6 +14,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from statera.lb.errors import Final
 from statera.lb.operating import Health, Watched, changes
 from statera.plan.observation import DELETED
 from statera.spec.report import AmphoraReport, NetworkReport
@@ -36,20 +37,39 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A machine whose agent said hello to a gateway."""
+    """A machine whose agent said hello to a gateway; `peer` is who that was by proof.
+
+    Of what it holds, `unknown` documents are not in this database and `ahead` are newer than here.
+    """
 
     machine_id: str
+    peer: str
     host: str
     gateway_id: str
     abilities: tuple[str, ...]
     occupied: tuple[str, ...]
+    unknown: int = 0
+    ahead: int = 0
+
+
+class NotThisMachine(Final):
+    """Somebody else said the first hello of that machine."""
+
+
+def authenticate(connection: Connection, machine_id: str, peer: str) -> None:
+    """Raise `NotThisMachine` unless `peer` is the machine, or the first that says to be it."""
+    known = connection.scalar(sa.select(machine.c.peer).where(machine.c.id == machine_id))
+    if known not in (None, peer):
+        raise NotThisMachine(f"machine {machine_id} is {known}, not {peer}")
 
 
 def arrive(connection: Connection, arrival: Arrival) -> list[str]:
     """Note an agent's stream; return the load balancers whose work it makes due.
 
     These are the ones that wait for a machine, and, when its abilities changed, the ones on it.
+    Raise `NotThisMachine`.
     """
+    authenticate(connection, arrival.machine_id, arrival.peer)
     before = connection.execute(
         sa.select(machine.c.abilities).where(machine.c.id == arrival.machine_id).with_for_update()
     ).one_or_none()
@@ -57,12 +77,16 @@ def arrive(connection: Connection, arrival: Arrival) -> list[str]:
         "host": arrival.host,
         "abilities": list(arrival.abilities),
         "occupied": list(arrival.occupied),
+        "unknown": arrival.unknown,
+        "ahead": arrival.ahead,
         "gateway_id": arrival.gateway_id,
         "connected": True,
         "changed_at": now(),
     }
     if before is None:
-        connection.execute(sa.insert(machine).values(id=arrival.machine_id, **values))
+        connection.execute(
+            sa.insert(machine).values(id=arrival.machine_id, peer=arrival.peer, **values)
+        )
     else:
         connection.execute(
             sa.update(machine).where(machine.c.id == arrival.machine_id).values(**values)
