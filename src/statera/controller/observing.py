@@ -11,7 +11,7 @@ import uuid
 from statera.edges.network.protocol import Networks, Port
 from statera.lb.errors import Retryable
 from statera.plan.desired import Desired
-from statera.plan.observation import Amphora, Observation, Plug, Range, Segment
+from statera.plan.observation import Observation, Plug, Range, Segment
 from statera.store.desired import Stored
 
 
@@ -27,7 +27,7 @@ def observe(stored: Stored, networks: Networks, *, reports: bool) -> Observation
     return Observation(
         fresh,
         amphorae=stored.amphorae,
-        plugs=_plugs(stored.amphorae, networks),
+        plugs=_plugs(stored, networks),
         segments=_segments(stored.desired, homes, networks),
         homes=homes,
         reports=reports,
@@ -42,9 +42,10 @@ def _homes(desired: Desired, networks: Networks) -> dict[str, str]:
     return {subnet.id: subnet.network_id for subnet in found if subnet is not None}
 
 
-def _plugs(amphorae: tuple[Amphora, ...], networks: Networks) -> dict[str, Plug]:
-    noted = {port for each in amphorae for port in (each.port_id, *each.ports.values()) if port}
-    found = [networks.port(port_id) for port_id in sorted(noted)]
+def _plugs(stored: Stored, networks: Networks) -> dict[str, Plug]:
+    noted = {port for each in stored.amphorae for port in (each.port_id, *each.ports.values())}
+    noted.add(stored.desired.load_balancer.vip_port_id)
+    found = [networks.port(port_id) for port_id in sorted(filter(None, noted))]
     return {port.id: _plug(port) for port in found if port is not None}
 
 

@@ -114,7 +114,8 @@ def depart(connection: Connection, machine_id: str, gateway_id: str) -> None:
 def beat(connection: Connection, gateway_id: str, here: Iterable[Arrival] = ()) -> list[str]:
     """Note that a gateway lives, and who is `here` if it was forgotten meanwhile as dead.
 
-    Return the load balancers whose work that makes due.
+    A machine that is connected is at another gateway by now.  Return the load balancers whose work
+    that makes due.
     """
     changed = connection.execute(
         sa.update(gateway).where(gateway.c.id == gateway_id).values(beat_at=now())
@@ -122,7 +123,9 @@ def beat(connection: Connection, gateway_id: str, here: Iterable[Arrival] = ()) 
     if changed.rowcount:
         return []
     connection.execute(sa.insert(gateway).values(id=gateway_id, beat_at=now()))
-    arrivals = sorted(here, key=lambda each: each.machine_id)
+    elsewhere = set(connection.scalars(sa.select(machine.c.id).where(machine.c.connected)))
+    arrivals = [each for each in here if each.machine_id not in elsewhere]
+    arrivals.sort(key=lambda each: each.machine_id)
     return [each for arrival in arrivals for each in arrive(connection, arrival)]
 
 

@@ -1,4 +1,4 @@
-"""What an agent may say or leave undone without harm to anybody: absurd, late, doubled, too slow."""
+"""What an agent may say or leave undone without harm: absurd, late, doubled, slow."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ from statera.store.types import now
 from tests.installation import eventually
 from tests.unit.controller.rig import Rig
 from tests.unit.gateway.test_gateway import converse, hello, place, publish_network, receive
-from tests.unit.store import wishes
 
 
 @pytest.fixture
@@ -230,7 +229,7 @@ def test_an_end_noted_late_does_not_undo_a_new_beginning(rig: Rig) -> None:
     rig.database.close()
     rig.database = slow = Slow(str(rig.database.engine.url), durable=False)
     start(rig, beat_interval=10.0)
-    converse(rig, lambda connection: hello(connection))
+    converse(rig, hello)
     eventually("gone", lambda: [row.connected for row in rows(rig, machine)] == [False])
 
     async def twice() -> None:
@@ -239,7 +238,7 @@ def test_an_end_noted_late_does_not_undo_a_new_beginning(rig: Rig) -> None:
             slow.armed = True
         async with unix_connect(rig.settings.socket, "ws://gateway/", compression=None) as second:
             await hello(second)
-            await asyncio.to_thread(eventually, "waited", lambda: slow.overtaken.is_set())
+            await asyncio.to_thread(eventually, "waited", slow.overtaken.is_set)
             place(rig, "marker")
             rig.wakes.send("documents")
             assert isinstance(await receive(second), wire.Document)

@@ -158,6 +158,24 @@ def test_a_dead_gateway_is_forgotten(database: Database) -> None:
     assert [row.id for row in rows(database, gateway)] == ["alive"]
 
 
+def test_a_gateway_that_was_forgotten_takes_back_its_own(database: Database, owner: str) -> None:
+    """The machines that did not dial another one meanwhile; a beat of a known one takes none."""
+    database.write(lambda c: amphorae.add(c, "homeless", owner, "STANDALONE", 1))
+    here = [Arrival(name, "here", "g", (), ()) for name in ("stayed", "left")]
+    assert set(database.write(lambda c: observations.beat(c, "g", here))) == {owner}
+    database.write(lambda c: observations.forget(c, ["g"]))
+    database.write(lambda c: observations.arrive(c, Arrival("left", "here", "h", (), ())))
+    assert database.write(lambda c: observations.beat(c, "g", here)) == [owner]
+    at = {row.id: row.gateway_id for row in rows(database, machine)}
+    assert at == {"stayed": "g", "left": "h"}
+    database.write(lambda c: observations.depart(c, "stayed", "g"))
+    assert database.write(lambda c: observations.beat(c, "g", here)) == []
+    assert {row.id: row.connected for row in rows(database, machine)} == {
+        "stayed": False,
+        "left": True,
+    }
+
+
 def test_only_what_is_placed_here_counts(database: Database, owner: str) -> None:
     """Another machine's amphora is not ours to speak about."""
     assert database.read(lambda c: observations.placed(c, "machine", ["a", "b"])) == {"a": owner}
@@ -207,6 +225,15 @@ def test_lapsed_reservations_become_due(database: Database) -> None:
     assert database.write(purging.lapse_reservations) == 1
     assert wishes_of(database, owner).due_at is not None
     assert database.write(purging.lapse_reservations) == 0
+
+
+def test_totals_stay_storable() -> None:
+    """However much is claimed to have been carried, the sums fit into the database."""
+    full = Counters(epoch=1, bytes_in=counters.MOST)
+    first = added(None, full)
+    second = added(first, msgspec.structs.replace(full, epoch=2))
+    assert second is not None
+    assert second.totals["bytes_in"] == counters.MOST
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 100)), max_size=12))
