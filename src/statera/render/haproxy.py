@@ -41,8 +41,10 @@ def render(spec: AmphoraSpec, options: Options) -> Rendered:
     _global(writer, spec, options, root)
     _defaults(writer, root)
     backends.tables(writer, spec.amphora_id, plan.backends, options, root)
+    targets = {backend.name: backend for backend in plan.backends}
     for listener in plan.listeners:
-        frontends.frontend(writer, listener, plan.targets.get(listener.id), spec.vips, options)
+        target = targets.get(plan.targets.get(listener.id, ""))
+        frontends.frontend(writer, listener, target, spec.vips, options)
     for backend in plan.backends:
         backends.backend(writer, backend, spec)
     return Rendered(writer.text(), writer.owners())

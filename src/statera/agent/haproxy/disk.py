@@ -10,7 +10,6 @@ chroot/           empty; root directory of HAProxy
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -66,13 +65,13 @@ class Disk:
         for path in (socket_path(self.directory, serial), fifo_path(self.directory, serial)):
             path.unlink(missing_ok=True)
 
-    def serials(self) -> list[int]:
-        """Return the numbers of the processes whose sockets lie here."""
-        found = []
-        for path in self.directory.glob("*.sock"):
-            with contextlib.suppress(ValueError):
-                found.append(int(path.stem))
-        return sorted(found)
+    def serials(self) -> set[int]:
+        """Return the numbers of the processes of which files lie here."""
+        return {
+            int(path.stem)
+            for path in self.directory.iterdir()
+            if path.stem.isdecimal() and path.suffix in (".sock", ".err")
+        }
 
 
 def _put(path: Path, data: bytes) -> None:

@@ -127,20 +127,13 @@ class Engine:
         only if the engine's own note of it is lost.
         """
         async with self._lock:
-            await asyncio.to_thread(self._disk.prepare)
-            page = await asyncio.to_thread(self._disk.page)
-            self._processes.document = (page and page.document) or spec_in_force
-            serving = await self._processes.adopt(page)
-            LOG.info("engine.adopted amphora=%s serving=%s", self.amphora_id, serving)
-            if serving and self._accepted is not None:
-                self._verdicts.recall(self._accepted)
-                await self._verdicts.follow(self._accepted)
-            elif self._accepted is not None:
-                try:
-                    await self._resume()
-                except (StateraError, OSError) as error:
-                    LOG.error("engine.start_failed amphora=%s text=%s", self.amphora_id, error)
-                    self._died()
+            try:
+                await self._adopt(spec_in_force)
+            except BaseException:
+                # Another engine will try: this one must not bring anything back by itself.
+                await self._quiet()
+                await self._processes.release()
+                raise
 
     async def detach(self) -> None:
         """Let go without touching HAProxy: traffic goes on, another engine may adopt it."""
@@ -155,6 +148,24 @@ class Engine:
             await self._processes.end()
             self._processes.document = None
             self._wished = None
+
+    async def _adopt(self, spec_in_force: AmphoraSpec | None) -> None:
+        await asyncio.to_thread(self._disk.prepare)
+        page = await asyncio.to_thread(self._disk.page)
+        self._processes.document = (page and page.document) or spec_in_force
+        serving = await self._processes.adopt(page)
+        LOG.info("engine.adopted amphora=%s serving=%s", self.amphora_id, serving)
+        if self._accepted is None:
+            return
+        if serving:
+            self._verdicts.recall(self._accepted)
+            await self._verdicts.follow(self._accepted)
+            return
+        try:
+            await self._resume()
+        except (StateraError, OSError) as error:
+            LOG.error("engine.start_failed amphora=%s text=%s", self.amphora_id, error)
+            self._died()
 
     # --- bringing a document into force -------------------------------------------------------
 

@@ -23,6 +23,7 @@ from statera.spec.document import AmphoraSpec
 LOG = logging.getLogger(__name__)
 
 _PATIENCE = 2.0
+_FRONTENDS = "show stat -1 1 -1"
 _LOOK = 0.25
 """Seconds between looks at a leaving process."""
 
@@ -87,7 +88,8 @@ class Leaving:
         deadline = loop.time() + _PATIENCE
         with contextlib.suppress(RuntimeGone):
             while self._session is not None and loop.time() < deadline:
-                if "\nStopping: 1" in await self._session.ask("show info"):
+                # It says that it is stopping before it has closed anything.
+                if not read(await self._session.ask(_FRONTENDS)).accepting:
                     return
 
     async def wait(self, patience: float) -> None:

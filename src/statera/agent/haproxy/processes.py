@@ -18,10 +18,19 @@ import msgspec
 from statera.agent.haproxy import runtime
 from statera.agent.haproxy.disk import Disk
 from statera.agent.haproxy.ledger import Leaving, Ledger, Page
-from statera.agent.haproxy.process import Launch, Process, Record, Refused, running, start
+from statera.agent.haproxy.process import (
+    Launch,
+    Process,
+    Record,
+    Refused,
+    running,
+    socket_path,
+    start,
+)
 from statera.agent.haproxy.settings import HaproxySettings
 from statera.agent.haproxy.statistics import Reading, Traffic, read
 from statera.agent.space import Space
+from statera.lb.errors import Retryable
 from statera.spec.document import AmphoraSpec
 
 LOG = logging.getLogger(__name__)
@@ -31,6 +40,7 @@ _LOOK = 2.0
 """Seconds between questions whether the process in force still answers."""
 _GRACE = 10.0
 """Seconds after which a process that should have ended by itself is ended."""
+_TRIES, _PAUSE = 200, 0.05
 
 
 class Processes:
@@ -152,26 +162,14 @@ class Processes:
             known = await self._adopt_known(page)
         serials = await asyncio.to_thread(self._disk.serials)
         self._serial = max(self._serial, *serials, 0)
-        strange = set(serials) - known
-        if strange:
-            # Found by what they were started with: one that hangs does not answer on its socket.
-            for record in await asyncio.to_thread(running, self._disk.trial):
-                if record.serial in strange and await self._dismiss_stray(record):
-                    strange.remove(record.serial)
-        for serial in strange:
-            self._disk.forget(serial)
+        for serial in sorted(serials - known):
+            record = await self._find(serial)
+            if record is None or not await self._dismiss_stray(record):
+                self._disk.forget(serial)
         return self.current is not None
 
     async def _adopt_known(self, page: Page) -> set[int]:
         """Take over the processes of `page`; return the numbers of those that run."""
-        known: set[int] = set()
-        for record in page.leaving:
-            process = Process.adopt(record, self._disk.directory)
-            if process is not None:
-                known.add(record.serial)
-                leaving = Leaving(process, None, Reading())
-                self._leaving.append(leaving)
-                await self.dismiss(leaving)
         current = page.current and Process.adopt(page.current, self._disk.directory)
         if current and not await current.answers(self._settings.hang_patience):
             LOG.error("haproxy.hung pid=%d", current.record.pid)
@@ -181,15 +179,38 @@ class Processes:
         if not current:
             # What it counted since the last report is lost.
             self._ledger = Ledger.new(page.epoch)
-            return known
-        self._ledger = Ledger.of(page)
-        self._enthrone(current)
-        self.adrift = page.adrift
-        await self.look_at_current()
-        if page.leaving:
+        else:
+            self._ledger = Ledger.of(page)
+            self._enthrone(current)
+            self.adrift = page.adrift
+            await self.look_at_current()
+        if current and page.leaving:
             # What these counted since the page was written nobody can ask for any more.
             self._ledger = Ledger.since(page, self.reading)
-        return known | {current.record.serial}
+        known = {current.record.serial} if current else set()
+        for record in page.leaving:
+            process = Process.adopt(record, self._disk.directory)
+            if process is not None:
+                known.add(record.serial)
+                leaving = Leaving(process, None, Reading())
+                self._leaving.append(leaving)
+                await self.dismiss(leaving)
+        return known
+
+    async def _find(self, serial: int) -> Record | None:
+        """Return a process that nobody noted, None if it has ended.
+
+        Found by what it was started with, because one that hangs does not answer.  The agent may
+        have died when its child was not yet HAProxy: that holds the socket already.
+        """
+        for _ in range(_TRIES):
+            for record in await asyncio.to_thread(running, self._disk.trial):
+                if record.serial == serial:
+                    return record
+            if not await runtime.held(socket_path(self._disk.directory, serial)):
+                return None
+            await asyncio.sleep(_PAUSE)
+        raise Retryable(f"process {serial} of {self._disk.directory.name} cannot be found")
 
     async def _dismiss_stray(self, record: Record) -> bool:
         """Tell a process that nobody relies on to go; say whether it still ran."""

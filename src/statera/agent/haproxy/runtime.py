@@ -49,6 +49,18 @@ async def command(socket: Path, text: str, timeout: float = _TIMEOUT) -> str:
     return reply.decode(errors="replace")
 
 
+async def held(socket: Path) -> bool:
+    """Say whether any process holds the socket, even one that does not answer yet."""
+    try:
+        _, writer = await asyncio.open_unix_connection(str(socket))
+    except (ConnectionRefusedError, FileNotFoundError):
+        return False
+    except BlockingIOError:
+        return True
+    writer.close()
+    return True
+
+
 class Session:
     """One connection for many commands.  It outlives the closing of the process's sockets."""
 

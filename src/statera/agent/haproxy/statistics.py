@@ -50,6 +50,8 @@ class Reading:
     """One `show stat`: by frontend, by backend, by (backend, server)."""
 
     frontends: dict[str, Traffic] = dataclasses.field(default_factory=dict)
+    accepting: set[str] = dataclasses.field(default_factory=set)
+    """The frontends that take connections."""
     backends: dict[str, str] = dataclasses.field(default_factory=dict)
     servers: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
 
@@ -76,6 +78,8 @@ def read(text: str) -> Reading:
                 active=int(row["scur"] or 0),
                 limit=int(row["slim"] or 0),
             )
+            if row["status"] != "STOP":
+                reading.accepting.add(proxy)
         elif server == "BACKEND":
             reading.backends[proxy] = row["status"]
         else:
