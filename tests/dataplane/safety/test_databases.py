@@ -96,7 +96,7 @@ def _new_things_keep_away(serving: Serving) -> None:
     here.settled(created["id"])
 
 
-def test_another_installations_database(serving: Serving, another: Path, tmp_path: Path) -> None:
+def test_another_installations_database(another: Path, serving: Serving, tmp_path: Path) -> None:
     """Its network has the same addresses; what serves stays, and what cannot be is said."""
     here, right = serving.here, tmp_path / "right.db"
     ours = here.directory / "state" / "clouds.yaml"
