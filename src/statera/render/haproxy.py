@@ -73,6 +73,8 @@ def _global(writer: Writer, spec: AmphoraSpec, options: Options, root: Owner) ->
 def _defaults(writer: Writer, root: Owner) -> None:
     writer.section("defaults", root)
     writer.line("load-server-state-from-file global")
+    # Else a connection's bytes count at its end, which may be days away, or not at all.
+    writer.line("option contstats")
     writer.line("timeout connect 5s")
     writer.line("timeout client 50s")
     writer.line("timeout server 50s")

@@ -175,3 +175,26 @@ def test_counters_go_on_over_reloads(bench: Bench, until: Until) -> None:
         await engine.stop()
 
     asyncio.run(scenario())
+
+
+def test_open_connections_are_counted(bench: Bench, until: Until) -> None:
+    """The bytes of a connection count while it is open, not only at its end."""
+
+    async def scenario() -> None:
+        bench.backends(1)
+        engine = bench.engine()
+        front = Listener(id="listener", protocol="TCP", port=80, default_pool_id="pool")
+        pool = bench.pool(bench.member(1), protocol="TCP")
+        await engine.apply(bench.spec(pool, listeners=(front,)))
+        connection = await bench.connect()
+
+        async def counted() -> bool:
+            await connection.ask()
+            counters = (await engine.observe()).listeners[0].counters
+            return counters.bytes_in > 0 and counters.bytes_out > 0
+
+        await until(counted)
+        connection.close()
+        await engine.stop()
+
+    asyncio.run(scenario())
