@@ -123,6 +123,10 @@ class Actor:
             device_owner=DEVICE_OWNER,
             fixed_ips=tuple((subnet, None) for subnet in step.address_subnets),
         )
+        if step.subnet_id is not None:
+            # No member may need it by the time a successor looks: this note finds it even then.
+            begun = self._fenced(amphorae.plug_subnet, step.amphora_id, step.subnet_id, "")
+            self._edges.database.write(begun)
         port = self._ensured(request)
         if step.subnet_id is not None:
             return self._fenced(amphorae.plug_subnet, step.amphora_id, step.subnet_id, port.id)

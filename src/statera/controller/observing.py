@@ -23,7 +23,7 @@ def observe(stored: Stored, networks: Networks, *, reports: bool) -> Observation
     fresh = str(uuid.uuid4())
     if stored.desired.load_balancer.live is None:
         return Observation(fresh, amphorae=stored.amphorae, reports=reports)
-    homes = _homes(stored.desired, networks)
+    homes = _homes(stored, networks)
     return Observation(
         fresh,
         amphorae=stored.amphorae,
@@ -34,11 +34,12 @@ def observe(stored: Stored, networks: Networks, *, reports: bool) -> Observation
     )
 
 
-def _homes(desired: Desired, networks: Networks) -> dict[str, str]:
-    balancer = desired.load_balancer
+def _homes(stored: Stored, networks: Networks) -> dict[str, str]:
+    balancer = stored.desired.load_balancer
     here = {balancer.vip_subnet_id, *(each.subnet_id for each in balancer.additional_vips)}
-    wanted = {m.subnet_id for m in desired.members if m.live and m.subnet_id} - here
-    found = [networks.subnet(subnet_id) for subnet_id in sorted(wanted)]
+    wanted = {m.subnet_id for m in stored.desired.members if m.live}
+    wanted.update(subnet for each in stored.amphorae for subnet in each.ports)
+    found = [networks.subnet(subnet_id) for subnet_id in sorted(filter(None, wanted - here))]
     return {subnet.id: subnet.network_id for subnet in found if subnet is not None}
 
 

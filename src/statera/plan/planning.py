@@ -113,19 +113,25 @@ def _missing(desired: Desired, observation: Observation, amphora: Amphora) -> li
     if amphora.port_id not in observation.plugs:
         steps.append(_vip_network_port(desired, amphora.id))
     steps += [
-        EnsurePort(
-            rank=1,
-            amphora_id=amphora.id,
-            name=f"{port_name(amphora.id)}-{subnet}",
-            project_id=desired.load_balancer.project_id,
-            network_id=observation.homes[subnet],
-            address_subnets=(subnet,),
-            subnet_id=subnet,
-        )
+        _subnet_port(desired, observation, amphora, subnet)
         for subnet in document.member_subnets(desired, observation)
         if amphora.ports.get(subnet) not in observation.plugs
     ]
     return steps
+
+
+def _subnet_port(
+    desired: Desired, observation: Observation, amphora: Amphora, subnet: str
+) -> EnsurePort:
+    return EnsurePort(
+        rank=1,
+        amphora_id=amphora.id,
+        name=f"{port_name(amphora.id)}-{subnet}",
+        project_id=desired.load_balancer.project_id,
+        network_id=observation.homes[subnet],
+        address_subnets=(subnet,),
+        subnet_id=subnet,
+    )
 
 
 def _vip_network_port(desired: Desired, amphora_id: str) -> EnsurePort:
@@ -236,9 +242,12 @@ def _await(amphora: Amphora, doing: str, silent: str = "") -> Step:
 
 
 def _unneeded(desired: Desired, observation: Observation, amphora: Amphora) -> list[Step]:
+    """Return the steps that give up ports; one begun and never noted is found by its name first."""
     wanted = document.member_subnets(desired, observation)
     return [
         ReleasePort(rank=4, amphora_id=amphora.id, subnet_id=subnet, port_id=port)
+        if port or subnet not in observation.homes
+        else _subnet_port(desired, observation, amphora, subnet)
         for subnet, port in sorted(amphora.ports.items())
         if subnet not in wanted
     ]

@@ -420,6 +420,19 @@ def test_every_history_ends_in_the_wish(history: list[tuple[int, int]], reports:
     assert set(known) == {amphora.port_id, *amphora.ports.values()}
 
 
+@pytest.mark.parametrize("crash_after", range(16))
+def test_a_port_that_nobody_needs_any_more_is_not_leaked(crash_after: int) -> None:
+    """The worker dies while making it, and the member goes before the next one looks."""
+    world = World(tree())
+    with contextlib.suppress(Crash):
+        world.run(crash_after)
+    act(world, 2)
+    world.run()
+    (amphora,) = world.amphorae.values()
+    assert [plug.port_id for plug in world.ports.values()] == [amphora.port_id]
+    assert not amphora.ports
+
+
 @given(st.integers(0, 60), st.integers(0, 60), st.booleans())
 def test_every_deletion_ends_in_nothing(made: int, deleted: int, reports: bool) -> None:
     """A crash at any boundary of creation and deletion leaks no port."""

@@ -153,7 +153,11 @@ class World:
         self.amphorae[amphora_id] = changed(self.amphorae[amphora_id], **values)  # type: ignore[arg-type]
 
     def plug(self, step: steps.EnsurePort, noted: Callable[[], None]) -> None:
-        """Make a port, once per name, and note it."""
+        """Make a port, once per name, and note it; one that may be gone again is noted before."""
+        if step.subnet_id is not None:
+            begun = {**self.amphorae[step.amphora_id].ports, step.subnet_id: ""}
+            self.note(step.amphora_id, ports=begun)
+            noted()
         key = (step.amphora_id, step.name)
         number = len(self.ports) + 20
         addresses = tuple((subnet, f"10.1.0.{number}") for subnet in step.address_subnets)
