@@ -131,6 +131,7 @@ def another() -> Iterator[Path]:
             tree = http_tree(subnet, [], monitored=False, name="theirs")
             created = there.call("POST", "/loadbalancers", tree)["loadbalancer"]
             there.settled(created["id"])
+            halt(there)
             back_up(there, Path(folder) / "statera.db")
             shutil.copy(there.directory / "state" / "clouds.yaml", folder)
         yield Path(folder)

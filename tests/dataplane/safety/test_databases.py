@@ -111,7 +111,8 @@ def test_another_installations_database(another: Path, serving: Serving, tmp_pat
         assert machine(here)["unknown"] == 2
         assert "is this the right database?" in words(here)
         (theirs,) = here.call("GET", "/loadbalancers")["loadbalancers"]
-        here.call("PUT", f"/loadbalancers/{theirs['id']}", {"loadbalancer": {"name": "x"}})
+        (listener,) = theirs["listeners"]
+        here.call("PUT", f"/listeners/{listener['id']}", {"listener": {"connection_limit": 7}})
         eventually("a reason", lambda: "is silent" in status(here)["faults"].get(theirs["id"], ""))
         here.call("DELETE", f"/loadbalancers/{theirs['id']}?cascade=true")
         assert serving.data_plane() == before
