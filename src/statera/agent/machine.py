@@ -166,24 +166,26 @@ class Machine:
 
     def _obey(self, message: wire.FromGateway) -> None:
         match message:
-            case wire.Document(spec=spec):
+            case wire.Document(spec=spec, stamp=stamp):
                 self._take(
                     AmphoraRecord(
                         id=_checked(spec.amphora_id),
                         epoch=spec.epoch,
                         revision=spec.revision,
                         spec=spec,
+                        stamp=stamp,
                     )
                 )
             case wire.Retire(amphora_id=amphora_id, epoch=epoch, revision=revision):
                 self._take(AmphoraRecord(id=_checked(amphora_id), epoch=epoch, revision=revision))
-            case wire.Network(spec=network):
+            case wire.Network(spec=network, stamp=stamp):
                 self._take(
                     NetworkRecord(
                         id=_checked(network.network_id),
                         epoch=network.epoch,
                         revision=network.revision,
                         spec=network,
+                        stamp=stamp,
                     )
                 )
             case wire.RetireNetwork(network_id=network_id, epoch=epoch, revision=revision):
@@ -267,6 +269,7 @@ def _held(record: Record) -> wire.Held:
         revision=record.revision,
         network=network,
         retired=record.spec is None,
+        stamp=record.stamp,
         ranges=tuple(each.cidr for each in subnets),
     )
 

@@ -146,7 +146,7 @@ class _Gateway:
             abilities=hello.abilities,
             occupied=(*hello.occupied, *found.ranges),
             unknown=len(found.unknown),
-            ahead=len(found.ahead),
+            ahead=found.ahead,
         )
 
     async def _converse(

@@ -41,6 +41,7 @@ class Stream:
         self._threads = threads
         self._send = send
         self._held = {each.id: (each.epoch, each.revision) for each in hello.held}
+        self._estranged = frozenset(arrival.ahead)
         self._offered: dict[str, Head] = {}
         self._news = asyncio.Event()
 
@@ -77,6 +78,8 @@ class Stream:
         """Say whether the agent has to hear of it: also of the end of what it may never have had,
         because only its own word says that nothing is left."""
         held = self._held.get(head.id)
+        if head.id in self._estranged and held is not None and head.epoch <= held[0]:
+            return False  # only a repair overrules what this database did not publish
         if held is None:
             return not (head.retired and (head.settled or head.kind != AMPHORA))
         return head.order > held
@@ -104,7 +107,7 @@ class Stream:
             if full.body is None:
                 return wire.RetireNetwork(network_id=full.id, epoch=epoch, revision=revision)
             network = msgspec.msgpack.decode(full.body, type=NetworkSpec)
-            return wire.Network(spec=network)
+            return wire.Network(spec=network, stamp=full.stamp)
         if full.body is None:
             return wire.Retire(amphora_id=full.id, epoch=epoch, revision=revision)
         spec = msgspec.msgpack.decode(full.body, type=AmphoraSpec)
@@ -113,7 +116,7 @@ class Stream:
             names = ",".join(sorted(lacking))
             LOG.error("document.kept machine=%s id=%s lacking=%s", self.machine_id, full.id, names)
             return None
-        return wire.Document(spec=spec)
+        return wire.Document(spec=spec, stamp=full.stamp)
 
 
 def _bodies(ids: list[str], machine_id: str, connection: Connection) -> list[Full]:

@@ -6,7 +6,7 @@ what nobody knows, or what is newer.  Nothing is done about it but to say so (de
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -20,7 +20,10 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """Ids of what belongs to other machines, of what nobody knows, and of what is newer than here.
+    """Ids of what belongs to other machines, of what nobody knows, and of what is `ahead`.
+
+    That is what is newer than here, or another document of the same number: since a backup was
+    restored, or before, agent and database went different ways.
 
     A tombstone that nobody knows is none of them: what is deleted for long is purged.  `ranges` are
     those of unknown networks: as long as a machine carries them, no other network may have them.
@@ -32,19 +35,42 @@ class Holdings:
     ranges: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """The number of a document, and the stamps of it and its predecessors by number."""
+
+    order: tuple[int, int]
+    stamps: Mapping[tuple[int, int], str]
+
+    def is_other(self, held: Held) -> bool:
+        """Say whether `held` is newer, or another one of the same number."""
+        order = (held.epoch, held.revision)
+        if order > self.order:
+            return True
+        stamped = bool(held.stamp) or held.retired
+        return stamped and self.stamps.get(order, held.stamp) != held.stamp
+
+
+_NOTHING = _Published((0, 0), {})
+
+
 def survey(connection: Connection, machine_id: str, held: Sequence[Held]) -> Holdings:
     """Return what is remarkable about what a machine holds."""
     ids = [each.id for each in held]
-    orders: dict[str, tuple[int, int]] = {}
+    published: dict[str, _Published] = {}
     places: dict[str, str | None] = {}
     for start in range(0, len(ids), CHUNK):
         part = ids[start : start + CHUNK]
         wanted = sa.select(amphora.c.id, amphora.c.machine_id).where(amphora.c.id.in_(part))
         places.update((row.id, row.machine_id) for row in connection.execute(wanted))
         c = document.c
-        published = sa.select(c.id, c.machine_id, c.epoch, c.revision).where(c.id.in_(part))
-        for row in connection.execute(published):
-            orders[row.id] = (row.epoch, row.revision)
+        columns = (c.id, c.machine_id, c.epoch, c.revision, c.stamp, c.history)
+        for row in connection.execute(sa.select(*columns).where(c.id.in_(part))):
+            published[row.id] = _Published(
+                (row.epoch, row.revision),
+                {(epoch, revision): stamp for epoch, revision, stamp in row.history}
+                | {(row.epoch, row.revision): row.stamp},
+            )
             places[row.id] = row.machine_id or places.get(row.id)
     foreign = {key for key, place in places.items() if place not in (None, machine_id)}
     unknown = [each for each in held if each.id not in places and not each.retired]
@@ -53,7 +79,7 @@ def survey(connection: Connection, machine_id: str, held: Sequence[Held]) -> Hol
         for each in held
         if each.id in places
         and each.id not in foreign
-        and (each.epoch, each.revision) > orders.get(each.id, (0, 0))
+        and published.get(each.id, _NOTHING).is_other(each)
     ]
     return Holdings(
         foreign=tuple(sorted(foreign)),

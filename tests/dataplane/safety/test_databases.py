@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="makes network namespaces"),
     pytest.mark.xdist_group("safety"),
 ]
+
+
+NEWER = "has a newer document: repair is needed"
 
 
 def machine(here: Installation) -> dict[str, Any]:
@@ -155,17 +159,44 @@ def test_a_backup_from_before_the_last_changes(serving: Serving, tmp_path: Path)
     assert answers(added["vip_address"]) in {"one", "two"}
 
 
+def test_a_backup_with_a_wish_not_yet_in_force(serving: Serving, tmp_path: Path) -> None:
+    """Restored, it publishes at once, under numbers that the agent knows already: not obeyed."""
+    here, backup = serving.here, tmp_path / "backup.db"
+    os.kill(here.processes()["controller"], signal.SIGSTOP)
+    member = here.call("GET", f"/pools/{serving.pool_id}/members")["members"][0]
+    path = f"/pools/{serving.pool_id}/members/{member['id']}"
+    here.call("PUT", path, {"member": {"admin_state_up": False}})
+    back_up(here, backup)
+    here.call("PUT", path, {"member": {"admin_state_up": True}})
+    body = {"protocol": "HTTP", "protocol_port": 81, "default_pool_id": serving.pool_id}
+    here.call("POST", "/listeners", {"listener": {**body, "loadbalancer_id": serving.id}})
+    os.kill(here.processes()["controller"], signal.SIGCONT)
+    here.settled(serving.id)
+    with load(serving.address, 81, connections=2) as tally:
+        halt(here)
+        replace(here, backup)
+        here.up()
+        assert machine(here)["ahead"] == 1
+        for weight in (5, 6):
+            here.call("PUT", path, {"member": {"weight": weight}})
+            eventually("a reason", lambda: NEWER in status(here)["faults"].get(serving.id, ""))
+        shown = here.call("GET", path)["member"]
+        assert shown["provisioning_status"] == "PENDING_UPDATE"
+    assert tally.failures == []
+    assert set(tally.answers) == {"one", "two"}
+
+
 def _nothing_is_overruled(serving: Serving, doomed_id: str) -> None:
     """Wishes are accepted and wait; each load balancer says in words what for."""
-    here, newer = serving.here, "has a newer document: repair is needed"
+    here = serving.here
     members = f"/pools/{serving.pool_id}/members"
     for weight in (5, 6, 7, 8):
         member = here.call("GET", members)["members"][0]
         here.call("PUT", f"{members}/{member['id']}", {"member": {"weight": weight}})
-        eventually("a reason", lambda: newer in status(here)["faults"].get(serving.id, ""))
+        eventually("a reason", lambda: NEWER in status(here)["faults"].get(serving.id, ""))
         shown = here.call("GET", f"{members}/{member['id']}")["member"]
         assert shown["provisioning_status"] == "PENDING_UPDATE"
     here.call("PUT", f"/loadbalancers/{doomed_id}", {"loadbalancer": {"name": "revived"}})
-    eventually("a reason", lambda: newer in status(here)["faults"].get(doomed_id, ""))
+    eventually("a reason", lambda: NEWER in status(here)["faults"].get(doomed_id, ""))
     here.call("DELETE", f"/loadbalancers/{serving.id}?cascade=true")
-    eventually("a reason", lambda: newer in status(here)["faults"].get(serving.id, ""))
+    eventually("a reason", lambda: NEWER in status(here)["faults"].get(serving.id, ""))

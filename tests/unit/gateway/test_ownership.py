@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 from websockets.asyncio.client import ClientConnection, unix_connect
@@ -18,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from statera.gateway import daemon
 from statera.spec import wire
+from statera.spec.document import AmphoraSpec
 from statera.spec.report import AmphoraReport, Counters, ListenerReport, NetworkReport
 from statera.store import amphorae, documents
 from statera.store.tables.placement import (
@@ -32,6 +34,7 @@ from tests.installation import eventually
 from tests.unit.controller.rig import Rig
 from tests.unit.gateway.test_gateway import SHORT, converse, hello, place, publish_network, receive
 
+replace = msgspec.structs.replace
 OTHER_USER = 65534
 """Nobody: a user that runs neither the gateway nor an agent."""
 
@@ -296,3 +299,62 @@ def test_what_nobody_here_knows_is_said(rig: Rig, caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.WARNING):
         converse(rig, talk)
     assert "machine.estranged machine=machine unknown=stranger,net ahead=newer" in caplog.text
+
+
+def fork(rig: Rig) -> AmphoraSpec:
+    """Return what an agent holds that this database, once restored, published otherwise."""
+    place(rig, "own")
+    (full,) = rig.database.read(lambda c: documents.bodies(c, ["own"], "machine"))
+    assert full.body is not None
+    spec = msgspec.msgpack.decode(full.body, type=AmphoraSpec)
+    return rig.database.write(lambda c: documents.publish(c, replace(spec, cookie_key="ours")))
+
+
+@pytest.mark.parametrize("newer", [0, 1, 5])
+def test_another_document_of_the_same_number_is_not_overruled(rig: Rig, newer: int) -> None:
+    """Neither by that of its number nor by later ones; a repair, which is a new epoch, does."""
+    spec = fork(rig)
+    for number in range(newer):
+        later = replace(spec, cookie_key=str(number))
+        rig.database.write(lambda c, later=later: documents.publish(c, later))  # type: ignore[misc]
+    rig.database.write(lambda c: documents.retire(c, "own"))
+    held = wire.Held(id="own", epoch=1, revision=2, stamp="0123456789abcdef")
+
+    async def talk(connection: ClientConnection) -> list[str]:
+        await hello(connection, held)
+        (row,) = rows(rig, observation)
+        assert row.estranged
+        place(rig, "marker")
+        first = await receive(connection)
+        assert isinstance(first, wire.Document)
+        repaired = sa.update(document).where(document.c.id == "own").values(epoch=2)
+        rig.database.write(lambda c: c.execute(repaired))
+        second = await receive(connection)
+        assert isinstance(second, wire.Retire)
+        return [first.spec.amphora_id, second.amphora_id]
+
+    assert converse(rig, talk) == ["marker", "own"]
+
+
+def test_what_this_database_published_is_no_stranger(rig: Rig) -> None:
+    """An agent that is behind, or keeps no stamps, gets what is newer; the mark is taken back."""
+    spec = fork(rig)
+    (first,) = rows(rig, document)
+    rig.database.write(lambda c: documents.publish(c, replace(spec, cookie_key="later")))
+
+    async def talk(connection: ClientConnection, held: wire.Held) -> int:
+        await hello(connection, held)
+        (row,) = rows(rig, machine)
+        assert row.ahead == 0
+        assert not any(each.estranged for each in rows(rig, observation))
+        message = await receive(connection)
+        assert isinstance(message, wire.Document)
+        assert message.stamp == rows(rig, document)[0].stamp != first.stamp
+        return message.spec.revision
+
+    other = wire.Held(id="own", epoch=1, revision=2, stamp="0123456789abcdef")
+    converse(rig, lambda connection: hello(connection, other))
+    assert [each.estranged for each in rows(rig, observation)] == [True]
+    for stamp in (first.stamp, ""):
+        held = wire.Held(id="own", epoch=1, revision=2, stamp=stamp)
+        assert converse(rig, lambda connection, held=held: talk(connection, held)) == 3  # type: ignore[misc]

@@ -161,10 +161,10 @@ def test_a_dead_gateway_is_forgotten(database: Database) -> None:
 def test_a_gateway_that_was_forgotten_takes_back_its_own(database: Database, owner: str) -> None:
     """The machines that did not dial another one meanwhile; a beat of a known one takes none."""
     database.write(lambda c: amphorae.add(c, "homeless", owner, "STANDALONE", 1))
-    here = [Arrival(name, "here", "g", (), ()) for name in ("stayed", "left")]
+    here = [Arrival(name, "uid 0", "here", "g", (), ()) for name in ("stayed", "left")]
     assert set(database.write(lambda c: observations.beat(c, "g", here))) == {owner}
     database.write(lambda c: observations.forget(c, ["g"]))
-    database.write(lambda c: observations.arrive(c, Arrival("left", "here", "h", (), ())))
+    database.write(lambda c: observations.arrive(c, Arrival("left", "uid 0", "here", "h", (), ())))
     assert database.write(lambda c: observations.beat(c, "g", here)) == [owner]
     at = {row.id: row.gateway_id for row in rows(database, machine)}
     assert at == {"stayed": "g", "left": "h"}

@@ -84,13 +84,17 @@ document = sa.Table(
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("generation", sa.BigInteger, nullable=False),
     sa.Column("body", Document),
+    sa.Column("stamp", sa.String(16), nullable=False),
+    sa.Column("history", sa.JSON, nullable=False),
     sa.Column("retired", sa.Boolean, nullable=False),
     sa.Column("published_at", Seconds, nullable=False, index=True),
     **OPTIONS,
 )
 """What agents are to make true.  `kind` is `amphora` (`id`: the amphora, `body`: MsgPack of
 `spec.document.AmphoraSpec`) or `network` (`id`: the network, `body`: of `NetworkSpec`; `machine_id`
-null: every machine).  `retired`: remove it; `body` is null then."""
+null: every machine).  `retired`: remove it; `body` is null then.  `stamp` tells documents of one
+number apart, as there are after a backup was restored; `history` are the former (epoch, revision,
+stamp), as many as matter."""
 
 observation = sa.Table(
     "observation",
@@ -102,10 +106,13 @@ observation = sa.Table(
     sa.Column("serving", sa.Boolean, nullable=False),
     sa.Column("retired", sa.Boolean, nullable=False),
     sa.Column("faults", sa.JSON, nullable=False),
+    sa.Column("estranged", sa.Boolean, nullable=False),
     sa.Column("changed_at", Seconds, nullable=False),
     **OPTIONS,
 )
-"""Which document of an amphora is in force, and its faults (`spec.report.Fault` as objects)."""
+"""Which document of an amphora is in force, and its faults (`spec.report.Fault` as objects).
+
+`estranged`: by its last hello the agent holds what this database did not publish."""
 
 network_observation = sa.Table(
     "network_observation",
