@@ -53,7 +53,7 @@ def main() -> None:
     """Measure and print."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     with installation() as here:
-        network, subnet = here.network("10.231.1.0/24")
+        network, subnet = here.network()
         backends = [Backend(here, network, f"m{number}") for number in range(3)]
         try:
             measure(here, subnet, backends, count)

@@ -46,7 +46,7 @@ def main() -> None:
     """Measure and print one line."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 15
     with installation() as here:
-        network, subnet = here.network("10.231.0.0/24")
+        network, subnet = here.network()
         backends = [Backend(here, network, f"b{number}") for number in range(3)]
         try:
             runs = [one(here, subnet, backends) for _ in range(count)]
