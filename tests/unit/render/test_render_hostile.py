@@ -22,7 +22,7 @@ from statera.spec.document import AmphoraSpec, Listener, Member, Monitor, Persis
 _OPTIONS = Options(stats_socket="/run/stats.sock", state_file="/dev/null", chroot="/var/empty")
 
 _FIELDS = {
-    "vip": ("listener", "L1"),
+    "vip": ("loadbalancer", "lb"),
     "cidr": ("listener", "L1"),
     "header": None,
     "listener_id": ("listener", ...),

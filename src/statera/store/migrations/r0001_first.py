@@ -37,6 +37,7 @@ def upgrade() -> None:
     _observation()
     _pool()
     _pool_indexes()
+    _refusal()
     _tag()
     _work()
     _work_indexes()
@@ -133,6 +134,8 @@ def _document() -> None:
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("generation", sa.BigInteger(), nullable=False),
         sa.Column("body", DOCUMENT, nullable=True),
+        sa.Column("stamp", sa.String(length=16), nullable=False),
+        sa.Column("history", sa.JSON(), nullable=False),
         sa.Column("retired", sa.Boolean(), nullable=False),
         sa.Column("published_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_document")),
@@ -371,9 +374,12 @@ def _machine() -> None:
     op.create_table(
         "machine",
         sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("peer", sa.String(length=64), nullable=False),
         sa.Column("host", sa.String(length=255), nullable=False),
         sa.Column("abilities", sa.JSON(), nullable=False),
         sa.Column("occupied", sa.JSON(), nullable=False),
+        sa.Column("unknown", sa.Integer(), nullable=False),
+        sa.Column("ahead", sa.Integer(), nullable=False),
         sa.Column("gateway_id", sa.String(length=36), nullable=True),
         sa.Column("connected", sa.Boolean(), nullable=False),
         sa.Column("changed_at", sa.Double(), nullable=False),
@@ -470,6 +476,7 @@ def _observation() -> None:
         sa.Column("serving", sa.Boolean(), nullable=False),
         sa.Column("retired", sa.Boolean(), nullable=False),
         sa.Column("faults", sa.JSON(), nullable=False),
+        sa.Column("estranged", sa.Boolean(), nullable=False),
         sa.Column("changed_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("amphora_id", name=op.f("pk_observation")),
         mysql_charset="utf8mb4",
@@ -527,6 +534,22 @@ def _pool_indexes() -> None:
     )
     op.create_index(
         op.f("ix_pool_project_id"), "pool", ["project_id"], unique=False, if_not_exists=True
+    )
+
+
+def _refusal() -> None:
+    op.create_table(
+        "refusal",
+        sa.Column("subject", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.String(length=64), nullable=False),
+        sa.Column("last_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("subject", "kind", name=op.f("pk_refusal")),
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_nopad_bin",
+        mysql_engine="InnoDB",
+        if_not_exists=True,
     )
 
 
