@@ -125,15 +125,9 @@ def _listener(row: Listener, desired: Desired) -> wire.Listener:
         id=row.id,
         protocol=row.protocol,
         port=row.protocol_port,
-        connection_limit=row.connection_limit,
         default_pool_id=row.default_pool_id if row.default_pool_id in pools else None,
         enabled=row.admin_state_up,
-        timeout_client_data=row.timeout_client_data,
-        timeout_member_connect=row.timeout_member_connect,
-        timeout_member_data=row.timeout_member_data,
-        timeout_tcp_inspect=row.timeout_tcp_inspect,
-        insert_headers={name: str(value) for name, value in (row.insert_headers or {}).items()},
-        allowed_cidrs=tuple(row.allowed_cidrs or ()),
+        **msgspec.structs.asdict(row.traffic),
     )
 
 
