@@ -1,0 +1,104 @@
+"""What one more load balancer costs while nothing happens, measured over a hundred of them.
+
+Run as `python -m bench.idle`.  Memory is the proportional set size of every process in the load
+balancers' namespaces, and what the kernel itself has taken: the growth of Slab, Percpu, VmallocUsed,
+PageTables and KernelStack of /proc/meminfo, up while they are made and down while they are removed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from bench import cost, tables
+from statera.agent.names import Names
+from tests.installation import Backend, Installation, eventually, installation
+from tests.trees import http_tree
+
+WATCHED = 20.0
+"""Seconds of idling over which CPU is counted."""
+
+
+class Bench:
+    """An installation that gets `count` load balancers and loses them again."""
+
+    def __init__(self, here: Installation, count: int) -> None:
+        self._here = here
+        self._count = count
+        self._ids: list[str] = []
+        self.processes: Counter[str] = Counter()
+        self.memory: dict[str, list[float]] = {}
+        self.cpu: dict[str, float] = {}
+
+    def round(self, tree: dict[str, Any]) -> None:
+        """Make them, look, remove them, and look again."""
+        before, python = cost.kernel_memory(), self._python()
+        self._make(tree)
+        full = cost.kernel_memory()
+        pids = _inside(self._here)
+        self.processes = Counter(cost.program(pid) for pid in pids)
+        self._note("processes in the namespaces (PSS)", sum(cost.pss(pid) for pid in pids))
+        self._note("our four processes and the supervisor (PSS)", self._python() - python)
+        self.cpu = self._idle()
+        self._remove()
+        after = cost.kernel_memory()
+        for name, value in full.items():
+            self._note(name, value - before[name])
+            self._note(name, value - after[name])
+
+    def per_load_balancer(self, name: str) -> float:
+        """Return bytes for each load balancer: the median of what was seen."""
+        return tables.median(self.memory[name]) / self._count
+
+    def _note(self, name: str, size: float) -> None:
+        self.memory.setdefault(name, []).append(size)
+
+    def _make(self, tree: dict[str, Any]) -> None:
+        for _ in range(self._count):
+            self._ids.append(self._here.call("POST", "/loadbalancers", tree)["loadbalancer"]["id"])
+        for each in self._ids:
+            self._here.settled(each, 120)
+        eventually("members ONLINE", self._all_online, 60)
+
+    def _all_online(self) -> bool:
+        found = self._here.call("GET", "/loadbalancers")["loadbalancers"]
+        return all(each["operating_status"] == "ONLINE" for each in found)
+
+    def _remove(self) -> None:
+        for each in self._ids:
+            self._here.call("DELETE", f"/loadbalancers/{each}?cascade=true")
+        self._ids.clear()
+        gone = lambda: not self._here.call("GET", "/loadbalancers")["loadbalancers"]  # noqa: E731
+        eventually("deletion", gone, 180)
+        eventually("no namespace", lambda: not _inside(self._here), 60)
+        time.sleep(2)  # the kernel takes namespaces apart on its own thread
+
+    def _idle(self) -> dict[str, float]:
+        processes = self._here.processes()
+        before = cost.installation_cpu(processes)
+        time.sleep(WATCHED)
+        spent = cost.difference(cost.installation_cpu(processes), before)
+        return {name: seconds / WATCHED for name, seconds in spent.items()}
+
+    def _python(self) -> int:
+        mine = _inside(self._here)
+        supervisor = self._here.supervisor()
+        return sum(cost.pss(pid) for pid in cost.family(supervisor) if pid not in mine)
+
+
+def _inside(here: Installation) -> set[int]:
+    """Return the processes in the namespaces of this installation's amphorae."""
+    names = Names(here.short_id())
+    folder = Path("/run/netns")
+    spaces = {path.stat().st_ino for path in folder.iterdir() if names.is_namespace(path.name)}
+    found = set()
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                if (process / "ns" / "net").stat().st_ino in spaces:
+                    found.add(int(process.name))
+            except OSError:
+                continue
+    return found
