@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TICK = 1.0 / os.sysconf("SC_CLK_TCK")
-_KERNEL = ("Slab", "PageTables", "KernelStack", "Percpu", "VmallocUsed")
+KERNEL = ("Slab", "PageTables", "KernelStack", "Percpu", "VmallocUsed")
 """Fields of /proc/meminfo that hold what the kernel itself has taken."""
 
 
@@ -102,6 +102,6 @@ def kernel_memory() -> dict[str, int]:
     found: dict[str, int] = {}
     for line in Path("/proc/meminfo").read_text().splitlines():
         name, _, rest = line.partition(":")
-        if name in _KERNEL:
+        if name in KERNEL:
             found[name] = int(rest.split()[0]) * 1024
     return found

@@ -1,18 +1,21 @@
 """What one more load balancer costs while nothing happens, measured over a hundred of them.
 
 Run as `python -m bench.idle`.  Memory is the proportional set size of every process in the load
-balancers' namespaces, and what the kernel itself has taken: the growth of Slab, Percpu, VmallocUsed,
-PageTables and KernelStack of /proc/meminfo, up while they are made and down while they are removed.
+balancers' namespaces, and what the kernel itself has taken: the growth of Slab, Percpu,
+VmallocUsed, PageTables and KernelStack of /proc/meminfo, up while they are made and down while they
+are removed.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from bench import cost, tables
+
 from statera.agent.names import Names
 from tests.installation import Backend, Installation, eventually, installation
 from tests.trees import http_tree
@@ -66,13 +69,14 @@ class Bench:
         found = self._here.call("GET", "/loadbalancers")["loadbalancers"]
         return all(each["operating_status"] == "ONLINE" for each in found)
 
+    def _all_gone(self) -> bool:
+        return not self._here.call("GET", "/loadbalancers")["loadbalancers"]
+
     def _remove(self) -> None:
         for each in self._ids:
             self._here.call("DELETE", f"/loadbalancers/{each}?cascade=true")
         self._ids.clear()
-        gone = lambda: not self._here.call("GET", "/loadbalancers")["loadbalancers"]  # noqa: E731
-        eventually("deletion", gone, 180)
-        eventually("no namespace", lambda: not _inside(self._here), 60)
+        eventually("deletion", self._all_gone, 180)
         time.sleep(2)  # the kernel takes namespaces apart on its own thread
 
     def _idle(self) -> dict[str, float]:
@@ -84,13 +88,18 @@ class Bench:
 
     def _python(self) -> int:
         mine = _inside(self._here)
-        supervisor = self._here.supervisor()
+        supervisor = _status(self._here)["supervisor"]["pid"]
         return sum(cost.pss(pid) for pid in cost.family(supervisor) if pid not in mine)
+
+
+def _status(here: Installation) -> dict[str, Any]:
+    status: dict[str, Any] = json.loads(here.statera("status", "--json").stdout)
+    return status
 
 
 def _inside(here: Installation) -> set[int]:
     """Return the processes in the namespaces of this installation's amphorae."""
-    names = Names(here.short_id())
+    names = Names(_status(here)["installation"])
     folder = Path("/run/netns")
     spaces = {path.stat().st_ino for path in folder.iterdir() if names.is_namespace(path.name)}
     found = set()
@@ -102,3 +111,58 @@ def _inside(here: Installation) -> set[int]:
             except OSError:
                 continue
     return found
+
+
+def main() -> None:
+    """Measure and print."""
+    quick = tables.quick(__doc__)
+    machine = tables.machine()
+    rounds, count = (1, 10) if quick else (3, 100)
+    with installation() as here:
+        network, subnet = here.network("10.231.0.0/22")
+        backends = [Backend(here, network, f"i{number}") for number in range(3)]
+        try:
+            tree = http_tree(subnet, [backend.member() for backend in backends])
+            tree["loadbalancer"]["listeners"][0]["default_pool"]["healthmonitor"]["delay"] = 5
+            warm = Bench(here, 5)
+            warm.round(tree)
+            bench = Bench(here, count)
+            for turn in range(rounds):
+                tables.note(f"turn {turn + 1} of {rounds}")
+                bench.round(tree)
+        finally:
+            for backend in backends:
+                backend.remove()
+    print(machine + "\n")
+    report(bench, rounds, count)
+
+
+def report(bench: Bench, rounds: int, count: int) -> None:
+    """Print what was found."""
+    kernel = [name for name in bench.memory if name in cost.KERNEL]
+    ours, daemons = (name for name in bench.memory if name not in cost.KERNEL)
+    costs = {name: bench.per_load_balancer(name) for name in (ours, *kernel)}
+    found = ", ".join(f"{number} {name}" for name, number in sorted(bench.processes.items()))
+    spent = {name: seconds * 1000 / count for name, seconds in bench.cpu.items()}
+    tables.say(
+        f"Memory of one more idle load balancer, over {count} of them, MiB",
+        ["what", "MiB"],
+        [
+            *([name, tables.mebibytes(size)] for name, size in costs.items()),
+            ["**sum**", f"**{tables.mebibytes(sum(costs.values()))}**"],
+            [f"beside it: {daemons}", tables.mebibytes(bench.per_load_balancer(daemons))],
+        ],
+        f"Processes in the {count} namespaces: {found}. Each has one HTTP listener and three "
+        f"members that are checked every 5 s. Medians over {rounds} rounds of making and removing "
+        "all of them; the kernel's figures are the whole machine's, so what others do meanwhile is "
+        "noise in them.",
+    )
+    tables.say(
+        f"CPU of one idle load balancer, ms in a second, over {WATCHED:.0f} s",
+        list(spent),
+        [[f"{each:.2f}" for each in spent.values()]],
+    )
+
+
+if __name__ == "__main__":
+    main()
