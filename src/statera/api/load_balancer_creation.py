@@ -16,7 +16,13 @@ from statera.api.context import ApiContext
 from statera.api.desk import Desk, new_id
 from statera.api.tree import planted, tree_reply
 from statera.api.vip import Resolver, Vip
-from statera.edges.network.protocol import AddressInUse, Port, PortRequest
+from statera.edges.network.protocol import (
+    DEVICE_OWNER,
+    AddressInUse,
+    Port,
+    vip_device,
+    vip_port,
+)
 from statera.lb import rules_listener, rules_pool, rules_provider, rules_tree
 from statera.lb.caller import Caller
 from statera.lb.errors import Conflict, InvalidInput, Retryable, UserError
@@ -25,18 +31,6 @@ from statera.lb.statuses import OFFLINE
 from statera.store import writes_creation
 
 LOG = logging.getLogger(__name__)
-
-DEVICE_OWNER = "Octavia"
-
-
-def port_name(load_balancer_id: str) -> str:
-    """Return the name of the VIP port that the service makes."""
-    return f"octavia-lb-{load_balancer_id}"
-
-
-def device_of(load_balancer_id: str) -> str:
-    """Return the device id that a VIP port is bound to."""
-    return f"lb-{load_balancer_id}"
 
 
 class Creation:
@@ -111,20 +105,14 @@ class Creation:
     def _port(self, row: Mapping[str, Any], vip: Vip) -> Port:
         """Return the VIP port, made or claimed; leave nothing behind where that is refused."""
         load_balancer_id = row["id"]
-        networks, device = self._context.networks, device_of(load_balancer_id)
+        networks = self._context.networks
         try:
             if vip.port_id is not None:
+                device = vip_device(load_balancer_id)
                 return networks.claim_port(vip.port_id, device, DEVICE_OWNER)
             wanted = ((vip.subnet_id, vip.address), *vip.additional)
             return networks.ensure_port(
-                PortRequest(
-                    name=port_name(load_balancer_id),
-                    project_id=row["project_id"],
-                    network_id=vip.network_id,
-                    device_id=device,
-                    device_owner=DEVICE_OWNER,
-                    fixed_ips=wanted,
-                )
+                vip_port(load_balancer_id, row["project_id"], vip.network_id, wanted)
             )
         except AddressInUse as error:
             self._leave(load_balancer_id)
@@ -155,11 +143,11 @@ class Creation:
             _refuse_cidrs(row, tree)
             reply = self._context.write(work)
         except UserError:
-            self._context.networks.release_port(port.id, device_of(load_balancer_id))
+            self._context.networks.release_port(port.id, vip_device(load_balancer_id))
             self._leave(load_balancer_id)
             raise
         if reply is None:
-            self._context.networks.release_port(port.id, device_of(load_balancer_id))
+            self._context.networks.release_port(port.id, vip_device(load_balancer_id))
             raise Retryable("The creation of the load balancer took too long.")
         return reply
 

@@ -33,8 +33,8 @@ from statera.store.documents import Head
 
 LOG = logging.getLogger(__name__)
 
-OVERLAP = 10.0
-"""Seconds looked back over for documents: a transaction may commit later than it wrote its time."""
+LATELY = 10.0
+"""Seconds looked back over for documents when woken; a slow look finds what committed later."""
 HELLO_SECONDS = 10.0
 POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
@@ -64,7 +64,7 @@ class _Gateway:
         self._streams = Streams()
         self._connections: dict[str, ServerConnection] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        self._since = 0.0
+        self._noting = asyncio.Lock()  # who came and went is written in the order of events
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         await self._threads.write(lambda c: observations.beat(c, self._id))
@@ -125,16 +125,24 @@ class _Gateway:
             for work in (stream.run(), reports.judge(), self._flush(reports)):
                 helpers.append(asyncio.create_task(self._tend(work, stream, connection)))
             await stream.offer_everything()
-            while True:
-                message = await _receive(connection)
-                if isinstance(message, wire.Report):
-                    await reports.take(message)
+            await self._listen(connection, stream, reports)
         finally:
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
             await reports.flush()
             await self._depart(stream)
+
+    async def _listen(self, connection: ServerConnection, stream: Stream, reports: Reports) -> None:
+        """Take reports until a newer stream of the machine counts: an older one is out of date."""
+        while self._streams.counts(stream):
+            try:
+                message = await _receive(connection)
+            except msgspec.DecodeError as error:  # rubbish, or of a later release: not for us
+                LOG.warning("stream.unreadable machine=%s error=%.200s", stream.machine_id, error)
+                continue
+            if isinstance(message, wire.Report) and self._streams.counts(stream):
+                await reports.take(message)
 
     def _replace(self, stream: Stream, connection: ServerConnection) -> None:
         """Let a stream count for its machine; an older one is ended."""
@@ -147,17 +155,23 @@ class _Gateway:
             closing.add_done_callback(self._closing.discard)
 
     async def _arrive(self, hello: wire.Hello) -> None:
-        arrival = observations.Arrival(
-            hello.machine_id, hello.host, self._id, hello.abilities, hello.occupied
-        )
-        waiting = await self._threads.write(lambda c: observations.arrive(c, arrival))
+        arrival = self._arrival(hello)
+        async with self._noting:
+            waiting = await self._threads.write(lambda c: observations.arrive(c, arrival))
         LOG.info("machine.connected machine=%s host=%s", hello.machine_id, hello.host)
         if waiting:
             self._wakes.send(WORK)
 
+    def _arrival(self, hello: wire.Hello) -> observations.Arrival:
+        return observations.Arrival(
+            hello.machine_id, hello.host, self._id, hello.abilities, hello.occupied
+        )
+
     async def _depart(self, stream: Stream) -> None:
-        if self._streams.remove(stream):
-            machine_id = stream.machine_id
+        machine_id = stream.machine_id
+        async with self._noting:
+            if not self._streams.remove(stream):
+                return
             self._connections.pop(machine_id, None)
             await self._threads.write(lambda c: observations.depart(c, machine_id, self._id))
             LOG.info("machine.disconnected machine=%s", machine_id)
@@ -183,9 +197,17 @@ class _Gateway:
         while True:
             await asyncio.sleep(self._settings.beat_interval)
             try:
-                await self._threads.write(lambda c: observations.beat(c, self._id))
+                await self._beat_once()
             except Exception as error:
                 LOG.warning("gateway.silent error=%s", error)
+
+    async def _beat_once(self) -> None:
+        """Beat; whoever took us for dead meanwhile took our machines for silent: they are not."""
+        async with self._noting:
+            here = [self._arrival(stream.hello) for stream in self._streams.all()]
+            waiting = await self._threads.write(lambda c: observations.beat(c, self._id, here))
+        if waiting:
+            self._wakes.send(WORK)
 
     async def _publish(self) -> None:
         """Offer new documents to the streams: when woken at once, and by a slow look."""
@@ -214,11 +236,8 @@ class _Gateway:
         return True
 
     async def _offer_news(self) -> None:
-        since = self._since - OVERLAP
-        heads: list[Head] = await self._threads.read(lambda c: documents.heads_since(c, since))
-        if heads:
-            self._since = max(self._since, heads[-1].published_at)
-            self._streams.offer(heads)
+        heads: list[Head] = await self._threads.read(lambda c: documents.heads_of_late(c, LATELY))
+        self._streams.offer(heads)
 
 
 async def _receive(connection: ServerConnection) -> wire.FromAgent:

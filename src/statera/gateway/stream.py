@@ -34,6 +34,7 @@ class Stream:
     """What one agent holds and what it is about to get."""
 
     def __init__(self, hello: wire.Hello, threads: Threads, send: Send) -> None:
+        self.hello = hello
         self.machine_id = hello.machine_id
         self.abilities = frozenset(hello.abilities)
         self._threads = threads
@@ -128,20 +129,28 @@ class Streams:
         """Take note of a stream."""
         self._by_machine[stream.machine_id] = stream
 
+    def all(self) -> list[Stream]:
+        """Return the streams that count."""
+        return list(self._by_machine.values())
+
+    def counts(self, stream: Stream) -> bool:
+        """Say whether no newer stream of its machine took its place."""
+        return self._by_machine.get(stream.machine_id) is stream
+
     def remove(self, stream: Stream) -> bool:
         """Forget a stream; False when a newer one of its machine took its place."""
-        if self._by_machine.get(stream.machine_id) is not stream:
+        if not self.counts(stream):
             return False
         del self._by_machine[stream.machine_id]
         return True
 
     def offer(self, heads: list[Head]) -> None:
         """Offer documents to whom they concern."""
-        for stream in list(self._by_machine.values()):
+        for stream in self.all():
             stream.offer(heads)
 
     async def offer_everything(self) -> None:
         """Let every stream look at everything that concerns it."""
-        for stream in list(self._by_machine.values()):
+        for stream in self.all():
             with contextlib.suppress(ConnectionError):
                 await stream.offer_everything()

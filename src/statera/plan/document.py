@@ -35,7 +35,7 @@ def build(desired: Desired, amphora: Amphora, observation: Observation) -> wire.
         role=amphora.role,
         priority=PRIORITIES[amphora.role],
         enabled=balancer.admin_state_up,
-        vips=tuple(address for _subnet, address in _vips(desired)),
+        vips=tuple(address for _subnet, address in vips(desired)),
         interfaces=tuple(_interfaces(desired, amphora, observation)),
         listeners=_listeners(desired),
         pools=_pools(desired),
@@ -51,7 +51,7 @@ def same(one: wire.AmphoraSpec, other: wire.AmphoraSpec) -> bool:
 
 def vip_subnets(desired: Desired) -> tuple[str, ...]:
     """Return the subnets of the VIP and of the additional VIPs, each once."""
-    return tuple(dict.fromkeys(subnet for subnet, _address in _vips(desired) if subnet))
+    return tuple(dict.fromkeys(subnet for subnet, _address in vips(desired) if subnet))
 
 
 def member_subnets(desired: Desired, observation: Observation) -> tuple[str, ...]:
@@ -61,7 +61,8 @@ def member_subnets(desired: Desired, observation: Observation) -> tuple[str, ...
     return tuple(subnet for subnet in sorted(wanted) if observation.homes.get(subnet, here) != here)
 
 
-def _vips(desired: Desired) -> list[tuple[str | None, str]]:
+def vips(desired: Desired) -> list[tuple[str | None, str]]:
+    """Return (subnet, address) of the VIP and of the additional VIPs."""
     balancer = desired.load_balancer
     more = [(each.subnet_id, each.ip_address) for each in balancer.additional_vips]
     pairs = [(balancer.vip_subnet_id, balancer.vip_address), *more]
@@ -74,8 +75,8 @@ def _interfaces(
     balancer = desired.load_balancer
     if amphora.port_id is not None and balancer.vip_network_id is not None:
         segment = observation.segments[balancer.vip_network_id]
-        vips = [wire.Address(ip=ip, prefix=_full(ip)) for _subnet, ip in _vips(desired)]
-        yield _interface(amphora.port_id, segment, observation, vips)
+        own = [wire.Address(ip=ip, prefix=_full(ip)) for _subnet, ip in vips(desired)]
+        yield _interface(amphora.port_id, segment, observation, own)
     for subnet in member_subnets(desired, observation):
         segment = observation.segments[observation.homes[subnet]]
         yield _interface(amphora.ports[subnet], segment, observation, None)

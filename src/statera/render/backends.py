@@ -32,6 +32,8 @@ _COOKIE_NAME = re.compile(r"[A-Za-z0-9_.!#$%&*+^`|~-]{1,255}")
 _METHOD = re.compile(r"[A-Z]{1,16}")
 _CODES = re.compile(r"\d{3}(\s*,\s*\d{3})*|\d{3}-\d{3}", re.ASCII)
 _SPACE = re.compile(r"\s")
+_CHECKED = quote('%[bc_dst,regsub("^(.*:.*)$","[\\1]")]')
+"""The address that is checked, as HTTP/1.1 wants a host: servers refuse a request without one."""
 
 
 def tables(
@@ -161,10 +163,7 @@ def _http_check(writer: Writer, monitor: Monitor) -> None:
         raise Unrenderable(writer.owner, "the expected codes are not valid")
     words = f"http-check send meth {method} uri {quote(path)}"
     if monitor.http_version is not None and monitor.http_version >= 1.1:
-        words += " ver HTTP/1.1"
-        name = domain(monitor)
-        if name:
-            words += f" hdr Host {name}"
+        words += f" ver HTTP/1.1 hdr Host {domain(monitor) or _CHECKED}"
     writer.line("option httpchk")
     writer.line(words)
     writer.line("http-check expect status " + _SPACE.sub("", codes))

@@ -41,8 +41,10 @@ def render(spec: AmphoraSpec, options: Options) -> Rendered:
     _global(writer, spec, options, root)
     _defaults(writer, root)
     backends.tables(writer, spec.amphora_id, plan.backends, options, root)
+    targets = {backend.name: backend for backend in plan.backends}
     for listener in plan.listeners:
-        frontends.frontend(writer, listener, plan.targets.get(listener.id), spec.vips, options)
+        target = targets.get(plan.targets.get(listener.id, ""))
+        frontends.frontend(writer, listener, target, spec.vips, options)
     for backend in plan.backends:
         backends.backend(writer, backend, spec)
     return Rendered(writer.text(), writer.owners())
@@ -68,6 +70,8 @@ def _global(writer: Writer, spec: AmphoraSpec, options: Options, root: Owner) ->
 def _defaults(writer: Writer, root: Owner) -> None:
     writer.section("defaults", root)
     writer.line("load-server-state-from-file global")
+    # Else a connection's bytes count at its end, which may be days away, or not at all.
+    writer.line("option contstats")
     writer.line("timeout connect 5s")
     writer.line("timeout client 50s")
     writer.line("timeout server 50s")

@@ -35,7 +35,6 @@ class Head:
     revision: int
     retired: bool
     settled: bool
-    published_at: float
 
     @property
     def order(self) -> tuple[int, int]:
@@ -87,9 +86,9 @@ def _machine(amphora_id: str) -> sa.ScalarSelect[str | None]:
     return sa.select(amphora.c.machine_id).where(amphora.c.id == amphora_id).scalar_subquery()
 
 
-def heads_since(connection: Connection, since: float) -> list[Head]:
-    """Return the documents published after `since` (seconds since 1970), the oldest first."""
-    found = _heads().where(document.c.published_at > since).order_by(document.c.published_at)
+def heads_of_late(connection: Connection, seconds: float) -> list[Head]:
+    """Return the documents published within the last `seconds`, or under a clock ahead of ours."""
+    found = _heads().where(document.c.published_at > now() - seconds)
     return [Head(**row) for row in connection.execute(found).mappings()]
 
 
@@ -111,7 +110,6 @@ def _heads() -> sa.Select[Any]:
         document.c.revision,
         document.c.retired,
         sa.func.coalesce(observation.c.retired, sa.false()).label("settled"),
-        document.c.published_at,
     ).select_from(document.outerjoin(observation, observation.c.amphora_id == document.c.id))
 
 

@@ -6,7 +6,7 @@ nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,11 @@ from statera.lb.operating import Health, Watched, changes
 from statera.plan.observation import DELETED
 from statera.spec.report import AmphoraReport, NetworkReport
 from statera.store.desired import load_desired
+from statera.store.documents import NETWORK
 from statera.store.tables import objects
 from statera.store.tables.placement import (
     amphora,
+    document,
     gateway,
     machine,
     network_observation,
@@ -85,23 +87,37 @@ def depart(connection: Connection, machine_id: str, gateway_id: str) -> None:
     )
 
 
-def beat(connection: Connection, gateway_id: str) -> None:
-    """Note that a gateway lives."""
+def beat(connection: Connection, gateway_id: str, here: Iterable[Arrival] = ()) -> list[str]:
+    """Note that a gateway lives, and who is `here` if it was forgotten meanwhile as dead.
+
+    A machine that is connected is at another gateway by now.  Return the load balancers whose work
+    that makes due.
+    """
     changed = connection.execute(
         sa.update(gateway).where(gateway.c.id == gateway_id).values(beat_at=now())
     )
-    if changed.rowcount == 0:
-        connection.execute(sa.insert(gateway).values(id=gateway_id, beat_at=now()))
+    if changed.rowcount:
+        return []
+    connection.execute(sa.insert(gateway).values(id=gateway_id, beat_at=now()))
+    elsewhere = set(connection.scalars(sa.select(machine.c.id).where(machine.c.connected)))
+    arrivals = [each for each in here if each.machine_id not in elsewhere]
+    arrivals.sort(key=lambda each: each.machine_id)
+    return [each for arrival in arrivals for each in arrive(connection, arrival)]
 
 
 def vanish(connection: Connection, gateway_id: str) -> None:
     """Note that a gateway ends in order: nobody is connected to it any more."""
+    forget(connection, [gateway_id])
+
+
+def forget(connection: Connection, gateway_ids: Sequence[str]) -> None:
+    """Remove gateways; the machines that were connected to them are silent."""
+    connection.execute(sa.delete(gateway).where(gateway.c.id.in_(gateway_ids)))
     connection.execute(
         sa.update(machine)
-        .where(machine.c.gateway_id == gateway_id)
+        .where(machine.c.gateway_id.in_(gateway_ids))
         .values(connected=False, gateway_id=None, changed_at=now())
     )
-    connection.execute(sa.delete(gateway).where(gateway.c.id == gateway_id))
 
 
 def placed(connection: Connection, machine_id: str, ids: Iterable[str]) -> dict[str, str]:
@@ -148,7 +164,10 @@ def observe(connection: Connection, load_balancer_id: str, report: AmphoraReport
 
 
 def observe_network(connection: Connection, machine_id: str, report: NetworkReport) -> bool:
-    """Note how far a network has got on a machine; True if that is news."""
+    """Note how far a network has got on a machine; True if that is news.
+
+    Of a network that nobody published, nothing is noted.
+    """
     table = network_observation
     here = sa.and_(table.c.machine_id == machine_id, table.c.network_id == report.network_id)
     row = connection.execute(sa.select(table).where(here)).one_or_none()
@@ -157,6 +176,9 @@ def observe_network(connection: Connection, machine_id: str, report: NetworkRepo
         return row is not None
     values = {"epoch": report.epoch, "revision": report.revision, "fault": report.fault}
     if row is None:
+        published = sa.and_(document.c.id == report.network_id, document.c.kind == NETWORK)
+        if not connection.scalar(sa.select(sa.exists().where(published))):
+            return False
         connection.execute(
             sa.insert(table).values(machine_id=machine_id, network_id=report.network_id, **values)
         )

@@ -227,8 +227,10 @@ def test_networks_are_observed(rig: Rig) -> None:
         report = NetworkReport(network_id="net", epoch=1, revision=1, fault=fault, retired=retired)
         return wire.Report(networks=(report,))
 
+    publish_network(rig, "net")
+
     async def talk(connection: ClientConnection) -> None:
-        await hello(connection)
+        await hello(connection, wire.Held(id="net", epoch=1, revision=1, network=True))
         for fault in ("overlaps", None):
             await connection.send(wire.encode(state(fault)))
             await asyncio.to_thread(

@@ -46,6 +46,10 @@ def rows(database: Database, table: sa.Table) -> list[Any]:
     return database.read(lambda c: list(c.execute(sa.select(table))))
 
 
+def age(database: Database, table: sa.Table, column: str, seconds: float) -> None:
+    database.write(lambda c: c.execute(sa.update(table).values({column: now() - seconds})))
+
+
 def nudges(database: Database, owner: str) -> int:
     return int(wishes_of(database, owner).nudges)
 
@@ -72,8 +76,11 @@ def test_revisions_only_grow(database: Database) -> None:
     (row,) = rows(database, document)
     assert (row.revision, row.retired, row.body) == (3, True, None)
     assert database.read(lambda c: documents.heads_of(c, "another")) == []
-    assert len(database.read(lambda c: documents.heads_since(c, row.published_at - 1))) == 1
-    assert database.read(lambda c: documents.heads_since(c, row.published_at + 1)) == []
+    assert row.published_at > 0
+    for ago, expected in ((60, []), (1, ["a"]), (-3600, ["a"])):
+        age(database, document, "published_at", ago)
+        late = database.read(lambda c: documents.heads_of_late(c, 10.0))
+        assert [each.id for each in late] == expected
 
 
 def test_only_news_is_written_and_makes_work_due(database: Database, owner: str) -> None:
@@ -151,6 +158,24 @@ def test_a_dead_gateway_is_forgotten(database: Database) -> None:
     assert [row.id for row in rows(database, gateway)] == ["alive"]
 
 
+def test_a_gateway_that_was_forgotten_takes_back_its_own(database: Database, owner: str) -> None:
+    """The machines that did not dial another one meanwhile; a beat of a known one takes none."""
+    database.write(lambda c: amphorae.add(c, "homeless", owner, "STANDALONE", 1))
+    here = [Arrival(name, "here", "g", (), ()) for name in ("stayed", "left")]
+    assert set(database.write(lambda c: observations.beat(c, "g", here))) == {owner}
+    database.write(lambda c: observations.forget(c, ["g"]))
+    database.write(lambda c: observations.arrive(c, Arrival("left", "here", "h", (), ())))
+    assert database.write(lambda c: observations.beat(c, "g", here)) == [owner]
+    at = {row.id: row.gateway_id for row in rows(database, machine)}
+    assert at == {"stayed": "g", "left": "h"}
+    database.write(lambda c: observations.depart(c, "stayed", "g"))
+    assert database.write(lambda c: observations.beat(c, "g", here)) == []
+    assert {row.id: row.connected for row in rows(database, machine)} == {
+        "stayed": False,
+        "left": True,
+    }
+
+
 def test_only_what_is_placed_here_counts(database: Database, owner: str) -> None:
     """Another machine's amphora is not ours to speak about."""
     assert database.read(lambda c: observations.placed(c, "machine", ["a", "b"])) == {"a": owner}
@@ -200,6 +225,15 @@ def test_lapsed_reservations_become_due(database: Database) -> None:
     assert database.write(purging.lapse_reservations) == 1
     assert wishes_of(database, owner).due_at is not None
     assert database.write(purging.lapse_reservations) == 0
+
+
+def test_totals_stay_storable() -> None:
+    """However much is claimed to have been carried, the sums fit into the database."""
+    full = Counters(epoch=1, bytes_in=counters.MOST)
+    first = added(None, full)
+    second = added(first, msgspec.structs.replace(full, epoch=2))
+    assert second is not None
+    assert second.totals["bytes_in"] == counters.MOST
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 100)), max_size=12))

@@ -3,10 +3,10 @@
 The rule for what takes the place of a refused object: its last good form if there is one, else
 nothing, and never anything that lets more traffic pass than was wished:
 
-    listener        last good form, but only if the wish does not narrow who may come in; else the
-                    listener is not bound
+    listener        last good form, but only if the wish keeps its port and does not narrow who may
+                    come in; else the listener is not bound
     pool            last good form of its own attributes; else its listeners answer 503
-    member          last good form; else it gets no traffic
+    member          last good form, drained or as a backup if the wish says so; else no traffic
     healthmonitor   last good form; else the members are taken for healthy, because a monitor
                     protects from bad answers and grants nobody anything, while dropping the
                     members would turn a typing error into an outage
@@ -99,7 +99,10 @@ def _swap(items: tuple[T, ...], object_id: str, form: Callable[[T], T | None]) -
 
 def _listener(wish: Listener, old: dict[str, Listener]) -> Listener | None:
     good = old.get(wish.id)
-    if good is None or good == wish or not narrower(good.allowed_cidrs, wish.allowed_cidrs):
+    if good is None or good == wish or good.port != wish.port:
+        # Another listener may have the old port by now, and HAProxy would share it out.
+        return None
+    if not narrower(good.allowed_cidrs, wish.allowed_cidrs):
         return None
     limits = [limit for limit in (good.connection_limit, wish.connection_limit) if limit >= 0]
     return replace(
@@ -143,7 +146,12 @@ def _with_member(pool: Pool, member_id: str, old: dict[str, Pool]) -> Pool:
         kept = good.get(wish.id)
         if kept is None:
             return None
-        kept = replace(kept, enabled=wish.enabled and kept.enabled)
+        kept = replace(
+            kept,
+            enabled=wish.enabled and kept.enabled,
+            weight=kept.weight if wish.weight else 0,
+            backup=wish.backup,
+        )
         return None if kept == wish else kept
 
     return replace(pool, members=_swap(pool.members, member_id, form))

@@ -50,8 +50,8 @@ amphora = sa.Table(
     sa.Column("updated_at", Moment),
     **OPTIONS,
 )
-"""`born` is the load balancer's generation at placement; `ports` maps network id -> port id of the
-member networks; `status` is the API's (`status-and-drivers` §7)."""
+"""`born` is the load balancer's generation at placement; `ports` maps subnet id -> port id of the
+members' subnets, empty while it is being made; `status` is the API's (`status-and-drivers` §7)."""
 
 document = sa.Table(
     "document",
