@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from bench import cost, tables
 
+from bench import cost, tables
 from statera.agent.haproxy.engine import Engine
 from statera.agent.haproxy.settings import HaproxySettings
 from statera.agent.haproxy.statistics import UP

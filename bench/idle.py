@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from bench import cost, tables
-
 from statera.agent.names import Names
 from tests.installation import Backend, Installation, eventually, installation
 from tests.trees import http_tree

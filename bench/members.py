@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench import cost, tables
-
 from tests.installation import Backend, Installation, installation
 from tests.traffic import Tally, load
 from tests.trees import http_tree

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from bench import cost, tables
 
+from bench import cost, tables
 from tests.installation import Backend, Installation, eventually, installation
 from tests.trees import http_tree
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from bench import tables
 
+from bench import tables
 from statera.lb.health_monitor import HealthMonitor
 from statera.lb.listener import Listener
 from statera.lb.load_balancer import LoadBalancer
