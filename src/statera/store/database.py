@@ -8,7 +8,10 @@ it runs again from the start: it must have no effect outside the database.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,6 +24,8 @@ from sqlalchemy.engine import Connection, Engine
 
 T = TypeVar("T")
 
+_BUSY_SECONDS = 30
+"""Longest wait for another writer of an SQLite file."""
 _UNREACHABLE = (
     r"(?s)(?!.*(?:authentication failed|does not exist|pg_hba))"
     r".*connection (?:failed|is bad|timeout expired)"
@@ -55,9 +60,12 @@ class Database:
     def __init__(self, url: str, *, durable: bool = True, pool_size: int = 10) -> None:
         if url.startswith("sqlite"):
             self.engine = _sqlite(url, durable)
+            writers = threading.Lock()
+            self._turn: Callable[[], AbstractContextManager[None]] = lambda: _turn(writers)
             self._reader: Engine = self.engine.execution_options(statera_reader=True)
         else:
             self.engine = _server(url, pool_size, reader=False)
+            self._turn = contextlib.nullcontext
             self._reader = _server(url, pool_size, reader=True)
         self.dialect = self.engine.dialect.name
         """`sqlite`, `postgresql` or `mysql` (MariaDB)."""
@@ -66,7 +74,7 @@ class Database:
         """Run `work` in a read-write transaction and return its result; repeat it on a deadlock."""
 
         def attempt() -> T:
-            with self.engine.begin() as connection:
+            with self._turn(), self.engine.begin() as connection:
                 return work(connection)
 
         result: T = _retry(attempt)()
@@ -89,6 +97,21 @@ class Database:
         """Close every pooled connection."""
         self.engine.dispose()
         self._reader.dispose()
+
+
+@contextlib.contextmanager
+def _turn(writers: threading.Lock) -> Iterator[None]:
+    """Wait until no other thread of this process writes, as long as SQLite would.
+
+    SQLite lets writers sleep and try again, up to 100 ms at a time, and whoever happens to be awake
+    is next; a lock wakes the next one at once.  Only the processes are left to SQLite.
+    """
+    taken = writers.acquire(timeout=_BUSY_SECONDS)
+    try:
+        yield
+    finally:
+        if taken:
+            writers.release()
 
 
 def _json(value: Any) -> str:
@@ -155,7 +178,7 @@ def _sqlite(url: str, durable: bool) -> Engine:
             "journal_mode=WAL",
             f"synchronous={'FULL' if durable else 'NORMAL'}",
             "foreign_keys=ON",
-            "busy_timeout=30000",
+            f"busy_timeout={_BUSY_SECONDS * 1000}",
         ):
             dbapi.execute(f"PRAGMA {pragma}")
 
