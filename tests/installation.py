@@ -120,15 +120,17 @@ class Installation:
         assert reply.status_code == wanted, f"{method} {path}: {reply.status_code} {reply.text}"
         return reply.json() if reply.content else None
 
-    def network(self) -> tuple[str, str]:
-        """Create a network with one subnet of a range of its own; return (network id, subnet id).
+    def network(self, cidr: str | None = None) -> tuple[str, str]:
+        """Create a network with one subnet, of a range of its own unless `cidr` is given.
+
+        Return (network id, subnet id).
 
         Other installations on the machine take ranges too: what they have is refused, and another
         is tried.
         """
         network = self.neutron("networks", {"network": {"name": "test"}})["network"]["id"]
         for _ in range(20):
-            body = {"network_id": network, "cidr": some_range(), "ip_version": 4}
+            body = {"network_id": network, "cidr": cidr or some_range(), "ip_version": 4}
             reply = self.http.post("/network/v2.0/subnets", json={"subnet": body})
             if reply.status_code == 201:
                 return network, reply.json()["subnet"]["id"]
