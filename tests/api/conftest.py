@@ -10,7 +10,8 @@ import pytest
 from statera.api.settings import ApiSettings
 from statera.store.database import Database
 from statera.store.schema import metadata
-from tests.api.harness import Api, running_api
+from tests.api.harness import Api, api_over, running_api
+from tests.databases import database_url  # noqa: F401 (a fixture)
 
 
 @pytest.fixture(name="settings")
@@ -33,4 +34,18 @@ def empty_fixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def api_fixture(tmp_path: Path, empty: Path, settings: ApiSettings) -> Iterator[Api]:
     """The API over an empty database."""
     with running_api(empty, tmp_path, settings) as api:
+        yield api
+
+
+@pytest.fixture(name="everywhere")
+def everywhere_fixture(
+    database_url: str,  # noqa: F811 (a parameter is its use)
+    tmp_path: Path,
+    settings: ApiSettings,
+) -> Iterator[Api]:
+    """The API over an empty database, on each of the three kinds."""
+    database = Database(database_url, durable=False)
+    metadata.create_all(database.engine)
+    database.close()
+    with api_over(database_url, tmp_path, settings) as api:
         yield api

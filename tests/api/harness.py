@@ -242,7 +242,14 @@ _ROOT = statera.store.tables.objects.load_balancer
 def running_api(empty: Path, directory: Path, settings: ApiSettings) -> Iterator[Api]:
     """Run the API below a directory, over a copy of an empty database."""
     shutil.copy(empty, directory / "api.db")
-    database = Database(f"sqlite:///{directory / 'api.db'}", durable=False)
+    with api_over(f"sqlite:///{directory / 'api.db'}", directory, settings) as api:
+        yield api
+
+
+@contextmanager
+def api_over(url: str, directory: Path, settings: ApiSettings) -> Iterator[Api]:
+    """Run the API below a directory, over a database that has its tables."""
+    database = Database(url, durable=False)
     networks, wakes = MemoryNetworks(), Wakes(directory / "run")
     context = ApiContext(database, MemoryIdentity(), networks, NoKeys(), wakes, settings)
     yield Api(context, networks)

@@ -239,6 +239,12 @@ VALUES: list[tuple[str, str, dict[str, Any], str | None]] = [
         {"allowed_cidrs": ["10.0.0.0/33"]},
         _field("allowed_cidrs", "10.0.0.0/33", "Value should be IPv4 or IPv6 CIDR format"),
     ),
+    (
+        "listener",
+        "PUT",
+        {"allowed_cidrs": ["fe80::1%x -f shadow"]},
+        _field("allowed_cidrs", "fe80::1%x -f shadow", "Value should be IPv4 or IPv6 CIDR format"),
+    ),
     ("listener", "PUT", {"tags": ["x" * 256]}, None),
     ("pool", "POST", {"lb_algorithm": "RANDOM"}, None),
     ("pool", "POST", {"session_persistence": []}, None),
