@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -60,9 +59,9 @@ class World:
 
 
 @pytest.fixture(name="world", scope="module")
-def world_fixture(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world_fixture(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One world; no test changes it."""
-    with running_api(empty, tmp_path_factory.mktemp("lists"), ApiSettings()) as api:
+    with running_api(kind, tmp_path_factory.mktemp("lists"), ApiSettings()) as api:
         yield World(api)
 
 

@@ -30,7 +30,7 @@ class Gate:
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Refuse what no resource should see; find out who is calling."""
         resp.set_header(REQUEST_ID, f"req-{uuid.uuid4()}")
-        if "//" in req.path:
+        if "//" in req.path or req.path.endswith("/"):  # Falcon has taken one slash of its end
             req.path = _SLASHES.sub("/", req.path).rstrip("/") or "/"
         if (req.content_length or 0) > self._longest_body:
             raise BodyTooLarge
