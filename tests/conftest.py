@@ -15,7 +15,7 @@ KINDS = os.environ.get("STATERA_TEST_DATABASES", "sqlite").split(",")
 
 
 @pytest.fixture(params=KINDS, scope="session")
-def kind(request: pytest.FixtureRequest) -> str:
+def database_kind(request: pytest.FixtureRequest) -> str:
     """Return which database to run on; `STATERA_TEST_DATABASES` names those of a run."""
     chosen: str = request.param
     return chosen

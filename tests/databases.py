@@ -1,7 +1,7 @@
 """The three databases of the tests: SQLite files, and a PostgreSQL and a MariaDB of our own.
 
-The fixture `kind` (tests/conftest.py) says which one a test runs on.  A server is started once per
-test process that asks, and its databases are used again.
+The fixture `database_kind` (tests/conftest.py) says which one a test runs on.  A server is started
+once per test process that asks, and its databases are used again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 import statera
 from statera.store.database import Database
 from statera.store.schema import metadata
+from statera.store.upgrade import upgrade
 from tests.servers import Server, mariadb, postgresql
 
 ALL = ("sqlite", "postgresql", "mariadb")
@@ -59,18 +60,16 @@ def _with_tables(kind: str, directory: Path) -> Database:
         (directory / "statera.db").write_bytes(_template())
     elif _idle[kind]:
         return _idle[kind].pop()
-    database = Database(fresh_url(kind, directory), durable=False)
+    url = fresh_url(kind, directory)
     if kind != "sqlite":
-        metadata.create_all(database.engine)
-    return database
+        upgrade(url)
+    return Database(url, durable=False)
 
 
 @cache
 def _template() -> bytes:
     with tempfile.TemporaryDirectory() as directory:
-        database = Database(fresh_url("sqlite", Path(directory)), durable=False)
-        metadata.create_all(database.engine)
-        database.close()  # the last connection takes the journal into the file
+        upgrade(fresh_url("sqlite", Path(directory)))
         return (Path(directory) / "statera.db").read_bytes()
 
 

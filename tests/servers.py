@@ -135,6 +135,7 @@ def postgresql() -> Server:
     place.prepare(
         str(binaries / "initdb"), f"--pgdata={data}", "--auth=trust", "--username=postgres",
         "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8",
+        "--locale-provider=icu", "--icu-locale=en-US",  # sorts otherwise than bytes do
     )  # fmt: skip
     options = {
         "listen_addresses": "",

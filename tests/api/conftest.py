@@ -18,7 +18,7 @@ def settings_fixture() -> ApiSettings:
 
 
 @pytest.fixture(name="api")
-def api_fixture(tmp_path: Path, kind: str, settings: ApiSettings) -> Iterator[Api]:
+def api_fixture(tmp_path: Path, database_kind: str, settings: ApiSettings) -> Iterator[Api]:
     """The API over an empty database."""
-    with running_api(kind, tmp_path, settings) as api:
+    with running_api(database_kind, tmp_path, settings) as api:
         yield api

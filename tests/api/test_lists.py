@@ -59,9 +59,9 @@ class World:
 
 
 @pytest.fixture(name="world", scope="module")
-def world_fixture(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world_fixture(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One world; no test changes it."""
-    with running_api(kind, tmp_path_factory.mktemp("lists"), ApiSettings()) as api:
+    with running_api(database_kind, tmp_path_factory.mktemp("lists"), ApiSettings()) as api:
         yield World(api)
 
 

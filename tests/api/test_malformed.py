@@ -60,9 +60,9 @@ class World:
 
 
 @pytest.fixture(name="shared", scope="module")
-def shared_fixture(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def shared_fixture(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One world for all: no test may change it."""
-    with running_api(kind, tmp_path_factory.mktemp("world"), ApiSettings()) as api:
+    with running_api(database_kind, tmp_path_factory.mktemp("world"), ApiSettings()) as api:
         yield World(api)
 
 

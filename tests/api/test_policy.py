@@ -43,9 +43,9 @@ REFUSAL = "Policy does not allow this request to be performed."
 
 
 @pytest.fixture(name="world", scope="module")
-def world_fixture(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world_fixture(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One world of `PROJECT`; writes that are let through change names only."""
-    with running_api(kind, tmp_path_factory.mktemp("policy"), ApiSettings()) as api:
+    with running_api(database_kind, tmp_path_factory.mktemp("policy"), ApiSettings()) as api:
         yield World(api)
 
 

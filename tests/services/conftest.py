@@ -12,14 +12,14 @@ from tests.databases import ALL, tables
 
 
 @pytest.fixture(params=ALL, scope="session")
-def kind(request: pytest.FixtureRequest) -> str:
+def database_kind(request: pytest.FixtureRequest) -> str:
     """Return on which database the test is to run."""
     chosen: str = request.param
     return chosen
 
 
 @pytest.fixture
-def database(kind: str, tmp_path: Path) -> Iterator[Database]:
+def database(database_kind: str, tmp_path: Path) -> Iterator[Database]:
     """Yield the database of a process."""
-    with tables(kind, tmp_path) as made:
+    with tables(database_kind, tmp_path) as made:
         yield made

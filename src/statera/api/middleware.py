@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from typing import cast
 
 import falcon
 
@@ -14,6 +15,8 @@ from statera.lb.errors import Retryable
 
 OPEN = frozenset({"/", "/load-balancer/", "/healthcheck", "/load-balancer/healthcheck"})
 """Paths that need no token."""
+NO_TEXT = "\ufffd"
+"""What bytes become that are no UTF-8."""
 REQUEST_ID = "x-openstack-request-id"
 
 _SLASHES = re.compile("/{2,}")
@@ -32,6 +35,7 @@ class Gate:
         resp.set_header(REQUEST_ID, f"req-{uuid.uuid4()}")
         if "//" in req.path or req.path.endswith("/"):  # Falcon has taken one slash of its end
             req.path = _SLASHES.sub("/", req.path).rstrip("/") or "/"
+        _without_nul(req)
         if (req.content_length or 0) > self._longest_body:
             raise BodyTooLarge
         req.context.longest_body = self._longest_body
@@ -45,6 +49,19 @@ class Gate:
         except Retryable as error:
             raise IdentitySilent from error
         _check_accept(req)
+
+
+def _without_nul(req: falcon.Request) -> None:
+    """Read NUL as what is no text either: nothing stored holds it, and PostgreSQL refuses it."""
+    if "\0" in req.path:
+        req.path = req.path.replace("\0", NO_TEXT)
+    if "%00" in req.query_string:
+        params = cast("dict[str, str | list[str]]", req.params)
+        for name, value in params.items():
+            if isinstance(value, str):
+                params[name] = value.replace("\0", NO_TEXT)
+            else:
+                params[name] = [word.replace("\0", NO_TEXT) for word in value]
 
 
 def _check_accept(req: falcon.Request) -> None:

@@ -7,6 +7,7 @@ finds its place whatever its row holds.
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -181,7 +182,8 @@ def _value(type_: Any, text: str) -> Any:
             number = int(text)
             return number if -(2**31) <= number < 2**31 else None
         if isinstance(type_, sa.Float):
-            return float(text)
+            value = float(text)
+            return value if math.isfinite(value) else None
         if isinstance(type_, sa.DateTime):
             return datetime.datetime.fromisoformat(text).replace(tzinfo=None)
     except ValueError:

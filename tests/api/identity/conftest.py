@@ -84,10 +84,10 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud(kind: str, tmp_path: Path) -> Iterator[Cloud]:
+def cloud(database_kind: str, tmp_path: Path) -> Iterator[Cloud]:
     """A fresh installation with an administrator's token."""
     settings = IdentitySettings(argon2_time=1, argon2_memory=8, public_url="http://cloud.test")
-    with tables(kind, tmp_path) as database:
+    with tables(database_kind, tmp_path) as database:
         bootstrap(database, settings, PASSWORD)
         cloud = Cloud(testing.TestClient(create_app(database, settings)), database, settings)
         cloud.token = cloud.login()

@@ -35,8 +35,8 @@ class TokenIsCaller:
 
 
 @pytest.fixture
-def database(kind: str, tmp_path: Path) -> Iterator[Database]:
-    with tables(kind, tmp_path) as found:
+def database(database_kind: str, tmp_path: Path) -> Iterator[Database]:
+    with tables(database_kind, tmp_path) as found:
         yield found
 
 

@@ -12,13 +12,13 @@ from tests.databases import fresh_url, tables
 
 
 @pytest.fixture
-def url(kind: str, tmp_path: Path) -> str:
+def url(database_kind: str, tmp_path: Path) -> str:
     """Return the URL of a fresh, empty database."""
-    return fresh_url(kind, tmp_path)
+    return fresh_url(database_kind, tmp_path)
 
 
 @pytest.fixture
-def database(kind: str, tmp_path: Path) -> Iterator[Database]:
+def database(database_kind: str, tmp_path: Path) -> Iterator[Database]:
     """Yield a database with every table."""
-    with tables(kind, tmp_path) as made:
+    with tables(database_kind, tmp_path) as made:
         yield made
