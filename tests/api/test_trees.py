@@ -143,6 +143,13 @@ BAD: dict[str, tuple[dict[str, Any], int, str | None]] = {
         400,
         "169.254.169.254 is not a valid option for member address",
     ),
+    "member on a subnet that nobody sees": (
+        _tree(
+            [{**LISTENER, "default_pool": {**POOL, "members": [{**MEMBER, "subnet_id": UNKNOWN}]}}]
+        ),
+        400,
+        f"Subnet {UNKNOWN} not found.",
+    ),
     "networks of the wrong family": (
         _tree([{**LISTENER, "allowed_cidrs": ["fd00::/8"]}]),
         400,

@@ -129,6 +129,16 @@ def test_dead_child_is_started_again(root: Path) -> None:
         assert "child.restarting child=one restart=1 backoff=0.1" in log or "backoff=0.0" in log
 
 
+def test_death_by_a_signal_without_a_name(root: Path) -> None:
+    """A real-time signal ends a child like any other: it is said, and the child comes back."""
+    with supervised(root, "one") as made:
+        made.heard("READY")
+        before = made.pid("one")
+        os.kill(before, signal.SIGRTMIN + 3)
+        made.pid("one", other_than=before)
+        assert made.child("one")["last_exit"] == f"signal {signal.SIGRTMIN + 3}"
+
+
 def test_backoff_grows_to_its_maximum(root: Path) -> None:
     """A child that dies again and again is started ever later, up to the maximum."""
     with supervised(root, "one") as made:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import pytest
 from statera.cli.console import Progress
 from statera.cli.down import stop_supervisor
 from statera.cli.status import ask_supervisor
-from statera.cli.up import LOCK, PROCESSES
+from statera.cli.up import DOWN_LOCK, LOCK, PROCESSES
 from statera.service.state import State
 from tests.installation import ROOT, eventually, free_port
 
@@ -90,14 +92,71 @@ def test_twice_is_once(here: Upped) -> None:
 
 
 def test_two_at_once(here: Upped) -> None:
-    """Of two that start together one supervisor stays."""
+    """Of two that start together one supervisor stays, and both return when it is ready."""
     both = [here.start(), here.start()]
-    for process in both:
-        process.communicate(timeout=30)
-    assert 0 in {process.returncode for process in both}
-    eventually("ready", lambda: (ask_supervisor(here.state) or {}).get("ready"))
+    said = [process.communicate(timeout=30)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert (ask_supervisor(here.state) or {})["ready"]
     ours = [path for path in Path("/proc").glob("[0-9]*") if is_supervisor(path, here.root)]
     assert len(ours) == 1
+
+
+def test_second_waits_for_the_first(here: Upped) -> None:
+    """`up --detach` beside one that is still starting returns when that one is ready."""
+    (here.root / "agent.mute").touch()
+    first = here.start()
+    eventually("a supervisor", lambda: here.state.holder(LOCK))
+    second = here.start()
+    eventually("the agent", lambda: here.state.holder(LOCK) and said_state(here, "agent"))
+    assert second.poll() is None
+    (here.root / "agent.mute").unlink()
+    os.kill(said_state(here, "agent"), signal.SIGKILL)
+    for process in (first, second):
+        assert process.wait(30) == 0
+    assert (ask_supervisor(here.state) or {})["ready"]
+    for process in (first, second):
+        process.communicate()
+
+
+def said_state(here: Upped, name: str) -> int:
+    """Return the pid of a process as the supervisor tells it, 0 without one."""
+    said = ask_supervisor(here.state) or {"processes": []}
+    return next((each["pid"] or 0 for each in said["processes"] if each["name"] == name), 0)
+
+
+def test_who_is_late_is_said(here: Upped) -> None:
+    """A process that never gets ready is named, and nothing stays behind."""
+    (here.root / "impatient").touch()
+    (here.root / "agent.mute").touch()
+    code, said = here.up()
+    assert code == 1
+    assert re.search(r"could not start: .*\bagent\b.* not ready after 8 s", said)
+    assert here.state.holder(LOCK) is None
+
+
+def test_down_keeps_up_out(here: Upped) -> None:
+    """While `down` is at work nothing is started, and the reason is said."""
+    here.state.prepare()
+    with here.state.lock(DOWN_LOCK, wait=True):
+        code, said = here.up()
+    assert code == 1
+    assert f"`statera down` is still at work (pid {os.getpid()})" in said
+    assert here.up()[0] == 0
+
+
+def test_preparation_dies_with_its_supervisor(here: Upped) -> None:
+    """Preparing does not go on behind the back of the next `up`, which prepares too."""
+    (here.root / "prepare.mute").touch()
+    starting = here.start()
+    pidfile = here.root / "prepare.pid"
+    eventually("preparation", pidfile.exists)
+    pid = int(pidfile.read_text())
+    supervisor = here.state.holder(LOCK)
+    assert supervisor
+    os.kill(supervisor, signal.SIGTERM)
+    eventually("its end", lambda: not Path(f"/proc/{pid}").exists())
+    assert starting.wait(30) == 1
+    starting.communicate()
 
 
 def is_supervisor(path: Path, root: Path) -> bool:

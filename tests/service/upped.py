@@ -1,12 +1,13 @@
 """`statera up` with processes that do nothing: `python -m tests.service.upped WHAT ROOT PORT`.
 
 WHAT is `up`, `up-here` (not detached), or what `up` starts: `supervisor`, `prepare`, or a process,
-which fails with words if `ROOT/<name>.broken` exists.
+which fails with words if `ROOT/<name>.broken` exists and is never ready if `ROOT/<name>.mute` does.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -37,8 +38,12 @@ def process(name: str, root: Path) -> int:
     if (root / f"{name}.broken").exists():
         print(f"{name} cannot work as told", file=sys.stderr)
         return 1
-    if name != "prepare":
+    (root / f"{name}.draft").write_text(str(os.getpid()))
+    (root / f"{name}.draft").rename(root / f"{name}.pid")
+    mute = (root / f"{name}.mute").exists()
+    if name != "prepare" and not mute:
         notify_ready()
+    if name != "prepare" or mute:
         signal.pause()
     return 0
 
@@ -50,6 +55,8 @@ def main(what: str, root: Path, port: int) -> int:
         return [sys.executable, "-m", "tests.service.upped", process, str(root), str(port)]
 
     up.command = command
+    if (root / "impatient").exists():
+        up._START_SECONDS = 8.0
     try:
         if what in ("up", "up-here"):
             return up.up(context(root, port), detach=what == "up")

@@ -10,28 +10,34 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import msgspec
 
 from statera.agent.announce import Announcement, announce
-from statera.agent.convergence import Convergence, Pace
-from statera.agent.disk import AmphoraRecord, Disk
+from statera.agent.convergence import Convergence, Next, Pace
+from statera.agent.disk import AmphoraRecord, Disk, newer
 from statera.agent.engine import Engine, EngineState, MakeEngine
 from statera.agent.kernel import present
-from statera.agent.links import owner, plug, ports, prepare
+from statera.agent.links import (
+    PATIENCE,
+    owner,
+    plug,
+    ports,
+    ports_of,
+    prepare,
+    remove_links,
+)
 from statera.agent.names import Names
 from statera.agent.namespace import Namespace
-from statera.agent.outcome import failure_of
-from statera.agent.processes import end_inside, wait_until_gone
+from statera.agent.outcome import failure_of, refuse_later
+from statera.agent.processes import end_inside
+from statera.agent.worker import Worker
 from statera.spec.document import AmphoraSpec
 from statera.spec.report import AmphoraReport, Counters, Fault
 
 LOG = logging.getLogger(__name__)
-
-
-_LINK_PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Surroundings:
 
 
 class Amphora:
-    """One amphora of this machine, or the tombstone of one."""
+    """One amphora of this machine, until it is retired."""
 
     def __init__(self, around: Surroundings, record: AmphoraRecord) -> None:
         self.id = record.id
@@ -63,13 +69,15 @@ class Amphora:
         self._state: EngineState | None = None
         self._known = False
         self._begun = False
-        self._grave: AmphoraRecord | None = None
         self._settled = False
         self._space = Namespace(around.names.namespace(record.id))
+        self._inode: int | None = None
+        self._ports: frozenset[str] = frozenset()
         self._engine: Engine | None = None
         self._announcing: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
         self._news = False
+        self._worker = Worker()
         self._convergence = Convergence(self._attempt, around.pace)
 
     @property
@@ -83,7 +91,7 @@ class Amphora:
 
     def obey(self, record: AmphoraRecord) -> None:
         """Take a newer record; an older one only makes the amphora report once more."""
-        if (record.epoch, record.revision) > (self._wanted.epoch, self._wanted.revision):
+        if newer(record, self._wanted):
             self._wanted = record
             self._convergence.wake()
         else:
@@ -98,9 +106,17 @@ class Amphora:
         if concerned and self._begun and (new or not self._settled):
             self._convergence.wake()
 
-    async def run(self) -> None:
-        """Converge until cancelled."""
+    def look_around(self, links: Collection[str]) -> None:
+        """Look again if the namespace or a link (`links`: all there are) went away unasked."""
+        whole = self._inode == self._space.inode() and self._ports.issubset(links)
+        if self._settled and self._engine is not None and not whole:
+            LOG.warning("amphora.torn amphora=%s", self.id)
+            self._convergence.wake()
+
+    async def run(self) -> AmphoraRecord:
+        """Converge until it is retired, and return the record that says so."""
         await self._convergence.run()
+        return self._wanted
 
     async def leave(self) -> None:
         """Let go of the engine; it serves on."""
@@ -114,14 +130,6 @@ class Amphora:
         """Return what is true; None as long as it was not looked at."""
         if not self._known:
             return None
-        if self._grave is not None:
-            return AmphoraReport(
-                amphora_id=self.id,
-                epoch=self._grave.epoch,
-                revision=self._grave.revision,
-                generation=0,
-                retired=True,
-            )
         spec, state = self._in_force, self._state
         return AmphoraReport(
             amphora_id=self.id,
@@ -147,10 +155,8 @@ class Amphora:
         if _gist(before) != _gist(self._state):
             self._around.changed(self.id)
 
-    async def _attempt(self) -> bool:
+    async def _attempt(self) -> Next:
         record = self._wanted
-        if self._grave is record:
-            return True
         async with self._around.slots:
             self._begun = True
             self._settled = False
@@ -163,32 +169,36 @@ class Amphora:
                 failure = failure_of(error, LOG, "amphora.failed", self.id)
                 faults = (_fault(record, failure.text, final=failure.final),)
                 again = not failure.final
+        if record.spec is None and not faults:
+            return Next.END
         self._faults = faults
         self._known = True
         self._settled = not again
         await self.observe()
         self._around.changed(self.id)
-        return not again
+        return Next.RETRY if again else Next.REST
 
     async def _keep(self, record: AmphoraRecord) -> None:
         if record is not self._kept:
-            await asyncio.to_thread(self._around.disk.keep, record)
+            await self._worker.run(self._around.disk.keep, record)
             self._kept = record
 
     async def _make_true(self, record: AmphoraRecord) -> tuple[Fault, ...]:
         if record.spec is None:
             await self._retire()
-            self._grave = record
             return ()
-        self._grave = None
+        refuse_later(record.spec.version)
         return await self._apply(record.spec)
 
     async def _apply(self, spec: AmphoraSpec) -> tuple[Fault, ...]:
         began = time.monotonic()
-        if not self._space.exists():
+        there = self._space.inode()
+        if there is None or self._inode not in {None, there}:
             await self._begin_anew()
-        await asyncio.to_thread(prepare, self._space, self.id)
-        news = await asyncio.to_thread(plug, self._around.names, self._space, spec)
+        await self._worker.run(prepare, self._space, self.id)
+        self._inode = self._space.inode()
+        news = await self._worker.run(plug, self._around.names, self._space, spec)
+        self._ports = ports_of(self._around.names, spec)
         if news:
             self._announce(news)
         engine = await self._adopted()
@@ -203,7 +213,7 @@ class Amphora:
                 time.monotonic() - began,
             )
             self._in_force = spec
-            await asyncio.to_thread(self._around.disk.note_in_force, spec)
+            await self._worker.run(self._around.disk.note_in_force, spec)
         return faults
 
     async def _begin_anew(self) -> None:
@@ -211,39 +221,44 @@ class Amphora:
         if self._engine is not None:
             await self._engine.stop()
         self._engine = self._in_force = self._state = None
-        await asyncio.to_thread(self._around.disk.forget_in_force, self.id)
+        await self._worker.run(self._around.disk.forget_in_force, self.id)
 
     async def _adopted(self) -> Engine:
         """Return the engine, having taken over what runs in the namespace."""
         if self._engine is None:
             directory = self._around.disk.engine_directory(self.id)
-            self._in_force = await asyncio.to_thread(self._around.disk.in_force, self.id)
+            self._in_force = await self._worker.run(self._around.disk.in_force, self.id)
             engine = self._around.make_engine(self.id, directory, self._space)
             engine.on_change = self._look_soon
-            await engine.adopt(self._in_force)
+            try:
+                await engine.adopt(self._in_force)
+            except BaseException:
+                # Half an engine would bring its process back for ever, beside the next one.
+                await engine.detach()
+                raise
             self._engine = engine
         return self._engine
 
     async def _retire(self) -> None:
-        directory = self._around.disk.engine_directory(self.id)
-        there = self._space.exists() or directory.exists()
-        if self._engine is not None or directory.exists():
-            engine = await self._adopted()
-            await engine.stop()
-        self._engine = self._in_force = self._state = None
         if self._announcing is not None:
             self._announcing.cancel()
-        await asyncio.to_thread(self._remove)
-        LOG.info("amphora.retired amphora=%s was_there=%s", self.id, there)
+        if self._engine is not None:
+            await self._engine.stop()
+        self._engine = self._in_force = self._state = None
+        await self._worker.run(self._remove)
 
     def _remove(self) -> None:
         inode = self._space.inode()
-        if inode is not None and owner(self._space) in {self.id, ""}:
-            end_inside({inode}, self._around.disk.engine_directory(self.id))
-            ends = ports(self._around.names, self._space)
+        foreign = inode is not None and owner(self._space) not in {self.id, ""}
+        mine = set() if inode is None or foreign else {inode}
+        directory = self._around.disk.engine_directory(self.id)
+        if mine or directory.exists():
+            end_inside(mine, directory)
+            LOG.info("amphora.removed amphora=%s", self.id)
+        ends = ports(self._around.names, self._space) if mine else set()
+        if not foreign:  # also the bare file that is left of one by a crash in here
             self._space.remove()
-            # The kernel takes the links with the namespaces, many at a time; one by one is slower.
-            wait_until_gone("links", lambda: present(ends), _LINK_PATIENCE)
+        remove_links(lambda: present(ends), PATIENCE)
         self._around.disk.forget_engine(self.id)
 
     def _look_soon(self) -> None:

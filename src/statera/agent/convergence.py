@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -28,13 +29,21 @@ class Pace:
         return full * random.uniform(0.5, 1.0)  # noqa: S311
 
 
+class Next(enum.Enum):
+    """What an attempt leaves to be done."""
+
+    RETRY = enum.auto()
+    """It failed, and another may not."""
+    REST = enum.auto()
+    """It is true, or final; look again now and then."""
+    END = enum.auto()
+    """Nothing is left of it."""
+
+
 class Convergence:
-    """Runs `attempt` until it returns True, and again whenever woken.
+    """Runs `attempt`, which deals with its own errors, until nothing is left to be done."""
 
-    `attempt` deals with its own errors: it returns False to be tried again.
-    """
-
-    def __init__(self, attempt: Callable[[], Awaitable[bool]], pace: Pace) -> None:
+    def __init__(self, attempt: Callable[[], Awaitable[Next]], pace: Pace) -> None:
         self._attempt = attempt
         self._pace = pace
         self._woken = asyncio.Event()
@@ -46,10 +55,13 @@ class Convergence:
         self._woken.set()
 
     async def run(self) -> None:
-        """Converge until cancelled."""
+        """Converge until an attempt ends it with nothing new wished meanwhile."""
         while True:
             self._woken.clear()
-            if await self._attempt():
+            outcome = await self._attempt()
+            if outcome is Next.END and not self._woken.is_set():
+                return
+            if outcome is not Next.RETRY:
                 self._failures = 0
                 pause = self._pace.resync * random.uniform(0.8, 1.2)  # noqa: S311
             else:

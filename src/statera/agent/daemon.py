@@ -14,7 +14,7 @@ import os
 import resource
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,9 +103,6 @@ async def run(settings: AgentSettings, haproxy: HaproxySettings, stop: asyncio.E
     names = Names(settings.installation)
     disk = Disk(settings.state_dir)
     with locked(settings.state_dir):
-        # Work on the machine blocks in threads; more of them would only wait for the kernel's lock.
-        workers = ThreadPoolExecutor(2 * settings.parallel, thread_name_prefix="work")
-        asyncio.get_running_loop().set_default_executor(workers)
         changes = Changes()
         machine = Machine(
             _surroundings(settings, haproxy, (names, disk), changes),
@@ -115,15 +112,34 @@ async def run(settings: AgentSettings, haproxy: HaproxySettings, stop: asyncio.E
         machine_id = settings.machine_id or disk.machine_id()
         able = _abilities(haproxy)
         LOG.info("agent.started machine=%s abilities=%s", machine_id, ",".join(able))
-        await machine.restore()
 
         async def introduce() -> wire.Hello:
             return await machine.hello(machine_id, able)
 
         pace = StreamPace(longest_report_interval=settings.report_interval)
         dial = unix_dial(settings.gateway_socket, settings.keepalive)
-        await _until(stop, Stream(dial, machine, introduce, pace), machine)
+        async with _threads(2 * settings.parallel):
+            try:
+                await machine.restore()
+                await _until(stop, Stream(dial, machine, introduce, pace), machine)
+            finally:
+                await machine.leave()
         LOG.info("agent.stopped machine=%s", machine_id)
+
+
+@contextlib.asynccontextmanager
+async def _threads(count: int) -> AsyncIterator[None]:
+    """Have so many threads for work that blocks, and wait for what they still do at the end.
+
+    More than a few would only wait for the kernel's lock.  The agent's lock must outlive them: the
+    next agent would work beside them.
+    """
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(count, thread_name_prefix="work"))
+    try:
+        yield
+    finally:
+        await loop.shutdown_default_executor()
 
 
 @contextlib.contextmanager
@@ -171,7 +187,6 @@ async def _until(stop: asyncio.Event, stream: Stream, machine: Machine) -> None:
     for task in [waiting, *working]:
         task.cancel()
     outcomes = await asyncio.gather(*working, return_exceptions=True)
-    await machine.leave()
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome

@@ -49,6 +49,13 @@ class NetworkRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Record = AmphoraRecord | NetworkRecord
+
+
+def newer(record: Record, other: Record) -> bool:
+    """Return whether `record` is to be obeyed by one that holds `other`."""
+    return (record.epoch, record.revision) > (other.epoch, other.revision)
+
+
 R = TypeVar("R", AmphoraRecord, NetworkRecord, AmphoraSpec)
 K = TypeVar("K", AmphoraRecord, NetworkRecord)
 
@@ -68,8 +75,15 @@ class Disk:
     def machine_id(self) -> str:
         """Return the id of this machine: made once, kept for good."""
         path = self._root / "machine-id"
-        with contextlib.suppress(FileNotFoundError):
+        try:
             return str(uuid.UUID(path.read_text().strip()))
+        except FileNotFoundError:
+            pass
+        except (
+            ValueError
+        ) as error:  # a machine that serves under a new name beats one that does not
+            LOG.error("disk.damaged path=%s error=%s", path, error)
+            path.rename(path.with_suffix(".damaged"))
         fresh = str(uuid.uuid4())
         _replace(path, f"{fresh}\n".encode())
         return fresh
@@ -128,8 +142,8 @@ def _records(folder: Path, kind: type[K]) -> Iterator[K]:
             continue
         record = _read(path, kind)
         if record is None:
-            path.rename(path.with_suffix(".damaged"))
-        elif record.spec is None and time.time() - path.stat().st_mtime > _TOMBSTONE_LIFE:
+            continue
+        if record.spec is None and time.time() - path.stat().st_mtime > _TOMBSTONE_LIFE:
             path.unlink()
         else:
             yield record
@@ -144,9 +158,13 @@ def _read(path: Path, kind: type[R]) -> R | None:
         return msgspec.msgpack.decode(body, type=kind)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, msgspec.MsgspecError) as error:
+    except OSError as error:  # it may well be whole, and readable for the next agent
+        LOG.error("disk.unreadable path=%s error=%s", path, error)
+    except (ValueError, msgspec.MsgspecError) as error:
         LOG.error("disk.damaged path=%s error=%s", path, error)
-        return None
+        with contextlib.suppress(OSError):  # a disk that takes nothing still gives the others
+            path.rename(path.with_suffix(".damaged"))
+    return None
 
 
 def _write(path: Path, record: Record | AmphoraSpec, *, durable: bool) -> None:

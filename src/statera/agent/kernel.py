@@ -28,6 +28,11 @@ def present(names: Collection[str]) -> list[int]:
     return [index for index, name in socket.if_nameindex() if name in names]
 
 
+def link_names() -> frozenset[str]:
+    """Return the names of all links of the calling thread's namespace."""
+    return frozenset(name for _, name in socket.if_nameindex())
+
+
 def alias_of(link: Any) -> str:
     """Return the alias of a link: the whole id of what it was made for, empty if there is none."""
     return str(link.get("ifalias") or "")

@@ -7,22 +7,26 @@ neighbours keep what they know when an amphora is made anew.  Blocking; needs CA
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
 
 from statera.agent.addresses import converge_addresses, converge_routes
 from statera.agent.announce import Announcement
 from statera.agent.kernel import alias_of, find, kind_of, write_sysctl
 from statera.agent.names import Names
 from statera.agent.namespace import Namespace
+from statera.agent.processes import wait_until_gone
 from statera.lb.errors import Final, Retryable
 from statera.spec.document import AmphoraSpec, Interface, Route
 
-_LOOPBACK = 1
+PATIENCE = 5.0
+"""Seconds until links that should go with their namespace are taken away one by one."""
 
 _SYSCTLS = {
     # Ports below 1024 need no capability inside.
@@ -75,9 +79,28 @@ def plug(names: Names, space: Namespace, spec: AmphoraSpec) -> list[Announcement
 
 def ports(names: Names, space: Namespace) -> set[str]:
     """Return the names of the machine's ends of the amphora's links."""
-    if not space.exists():
-        return set()
     return {key if names.is_port(key) else names.port(key) for key in space.call(_inside)}
+
+
+def remove_links(left: Callable[[], list[int]], patience: float) -> None:
+    """Wait `patience` seconds until no link is `left` (their indexes), then remove what still is.
+
+    The kernel takes links with their namespaces, many at a time, which is faster; but somebody may
+    hold a namespace that has no name any more, and then the links would answer for ever.
+    """
+    with contextlib.suppress(Retryable):
+        wait_until_gone("links", left, patience)
+        return
+    with IPRoute() as ip:
+        for index in left():
+            with contextlib.suppress(NetlinkError):  # it went by itself
+                ip.link("del", index=index)
+    wait_until_gone("links", left, PATIENCE)
+
+
+def ports_of(names: Names, spec: AmphoraSpec) -> frozenset[str]:
+    """Return the names that the machine's ends of the links of `spec` have."""
+    return frozenset(names.port(interface.port_id) for interface in spec.interfaces)
 
 
 def _prepare_inside(name: str, amphora_id: str) -> None:

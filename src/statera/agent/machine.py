@@ -15,11 +15,12 @@ from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from statera.agent.amphora import Amphora, Surroundings
-from statera.agent.disk import AmphoraRecord, NetworkRecord
+from statera.agent.disk import AmphoraRecord, NetworkRecord, Record, newer
+from statera.agent.kernel import link_names
 from statera.agent.network import Network
 from statera.agent.processes import end_strays
 from statera.agent.ranges import machine_ranges
-from statera.lb.errors import StateraError
+from statera.lb.errors import Retryable, StateraError
 from statera.spec import wire
 from statera.spec.document import SPEC_VERSION
 from statera.spec.report import AmphoraReport, NetworkReport
@@ -64,17 +65,18 @@ class Machine:
         self._interval = observe_interval
         self._amphorae: dict[str, Amphora] = {}
         self._networks: dict[str, Network] = {}
+        self._graves: dict[str, Record] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def restore(self) -> None:
         """Begin to make true what is on disk: networks first, for amphorae need them."""
         disk = self._around.disk
-        strays = await asyncio.to_thread(end_strays, self._around.names, disk.engines)
+        strays = await self._end_strays()
         for network_record in await asyncio.to_thread(disk.networks):
-            self._add_network(network_record).restored()
+            self._begin(network_record).restored()
         await self._first_look()
         for record in await asyncio.to_thread(disk.amphorae):
-            self._add_amphora(record).restored()
+            self._begin(record).restored()
         LOG.info(
             "machine.restored amphorae=%d networks=%d strays=%d",
             len(self._amphorae),
@@ -84,23 +86,16 @@ class Machine:
 
     async def hello(self, machine_id: str, abilities: tuple[str, ...]) -> wire.Hello:
         """Return how this machine introduces itself."""
-        held = [
-            wire.Held(id=each.id, epoch=each.kept.epoch, revision=each.kept.revision)
-            for each in self._amphorae.values()
-            if each.kept is not None
-        ]
-        held += [
-            wire.Held(id=each.id, epoch=each.kept.epoch, revision=each.kept.revision, network=True)
-            for each in self._networks.values()
-            if each.kept is not None
-        ]
+        records: list[Record | None] = [each.kept for each in self._amphorae.values()]
+        records += [each.kept for each in self._networks.values()]
+        records += self._graves.values()
         return wire.Hello(
             machine_id=machine_id,
             host=socket.gethostname(),
             spec_version=SPEC_VERSION,
             abilities=abilities,
             occupied=await asyncio.to_thread(machine_ranges, self._around.names.is_bridge),
-            held=tuple(held),
+            held=tuple(_held(record) for record in records if record is not None),
         )
 
     def obey(self, message: wire.FromGateway) -> None:
@@ -112,15 +107,19 @@ class Machine:
 
     def reports(self, ids: frozenset[str] | None) -> Iterable[AmphoraReport | NetworkReport]:
         """Return reports about the objects named; None: about everything but tombstones."""
-        objects: list[Network | Amphora] = [*self._networks.values(), *self._amphorae.values()]
-        for each in objects:
-            report = each.report() if ids is None or each.id in ids else None
-            if report is not None and not (ids is None and report.retired):
-                yield report
+        living = [*self._networks, *self._amphorae]
+        for object_id in living if ids is None else ids:
+            each = self._networks.get(object_id) or self._amphorae.get(object_id)
+            if each is not None:
+                report = each.report()
+                if report is not None:
+                    yield report
+            elif object_id in self._graves:
+                yield _obituary(self._graves[object_id])
 
     def note_everything(self) -> None:
         """Let everything be reported, tombstones included: the listener is a new one."""
-        for object_id in [*self._networks, *self._amphorae]:
+        for object_id in [*self._networks, *self._amphorae, *self._graves]:
             self.changes.note(object_id)
 
     async def observe(self) -> None:
@@ -132,14 +131,30 @@ class Machine:
         pending: dict[str, asyncio.Task[None]] = {}
         while True:
             began = clock()
-            for each in self._amphorae.values():
-                if each.id not in pending:
-                    pending[each.id] = asyncio.create_task(each.observe())
-            if pending:
-                await asyncio.wait(pending.values(), timeout=self._interval)
-            pending = {key: task for key, task in pending.items() if not task.done()}
+            await self._look_around()
+            # Only who is asked anew is waited for: one that hangs would slow every round down.
+            asked = {
+                each.id: asyncio.create_task(each.observe())
+                for each in self._amphorae.values()
+                if each.id not in pending
+            }
+            if asked:
+                await asyncio.wait(asked.values(), timeout=self._interval)
+            pending = {key: task for key, task in (pending | asked).items() if not task.done()}
             took = clock() - began
             await asyncio.sleep(max(self._interval - took, took * _BUSY_SHARE, 0.05))
+
+    async def _look_around(self) -> None:
+        """Let everything that was taken away behind our back be made again."""
+        try:
+            links = await asyncio.to_thread(link_names)
+        except OSError as error:  # the kernel is short of memory: it is asked again
+            LOG.warning("machine.blind error=%s", error)
+            return
+        for network in self._networks.values():
+            network.look_around(links)
+        for amphora in self._amphorae.values():
+            amphora.look_around(links)
 
     async def leave(self) -> None:
         """End all work; what is true on the machine stays true."""
@@ -152,7 +167,7 @@ class Machine:
     def _obey(self, message: wire.FromGateway) -> None:
         match message:
             case wire.Document(spec=spec):
-                self._take_amphora(
+                self._take(
                     AmphoraRecord(
                         id=_checked(spec.amphora_id),
                         epoch=spec.epoch,
@@ -161,11 +176,9 @@ class Machine:
                     )
                 )
             case wire.Retire(amphora_id=amphora_id, epoch=epoch, revision=revision):
-                self._take_amphora(
-                    AmphoraRecord(id=_checked(amphora_id), epoch=epoch, revision=revision)
-                )
+                self._take(AmphoraRecord(id=_checked(amphora_id), epoch=epoch, revision=revision))
             case wire.Network(spec=network):
-                self._take_network(
+                self._take(
                     NetworkRecord(
                         id=_checked(network.network_id),
                         epoch=network.epoch,
@@ -174,31 +187,48 @@ class Machine:
                     )
                 )
             case wire.RetireNetwork(network_id=network_id, epoch=epoch, revision=revision):
-                self._take_network(
-                    NetworkRecord(id=_checked(network_id), epoch=epoch, revision=revision)
-                )
+                self._take(NetworkRecord(id=_checked(network_id), epoch=epoch, revision=revision))
 
-    def _take_amphora(self, record: AmphoraRecord) -> None:
-        if record.id in self._amphorae:
-            self._amphorae[record.id].obey(record)
-        else:
-            self._add_amphora(record)
+    def _take(self, record: Record) -> None:
+        grave = self._graves.get(record.id)
+        if grave is not None and not newer(record, grave):
+            self.changes.note(record.id)
+            return
+        self._graves.pop(record.id, None)
+        match record:
+            case AmphoraRecord() if record.id in self._amphorae:
+                self._amphorae[record.id].obey(record)
+            case NetworkRecord() if record.id in self._networks:
+                self._networks[record.id].obey(record)
+            case _:
+                self._begin(record)
 
-    def _take_network(self, record: NetworkRecord) -> None:
-        if record.id in self._networks:
-            self._networks[record.id].obey(record)
-        else:
-            self._add_network(record)
+    def _begin(self, record: Record) -> Amphora | Network:
+        match record:
+            case AmphoraRecord():
+                amphora = self._amphorae[record.id] = Amphora(self._around, record)
+                self._start(self._live(amphora, self._amphorae))
+                return amphora
+            case NetworkRecord():
+                network = Network(self._around, record, self._network_ready)
+                self._networks[record.id] = network
+                self._start(self._live(network, self._networks))
+                return network
 
-    def _add_amphora(self, record: AmphoraRecord) -> Amphora:
-        amphora = self._amphorae[record.id] = Amphora(self._around, record)
-        self._start(amphora.run())
-        return amphora
+    async def _live(self, each: Amphora | Network, among: dict[str, Any]) -> None:
+        """Converge until retired: of what is gone only the tombstone takes memory."""
+        self._graves[each.id] = await each.run()
+        del among[each.id]
+        self.changes.note(each.id)
 
-    def _add_network(self, record: NetworkRecord) -> Network:
-        network = self._networks[record.id] = Network(self._around, record, self._network_ready)
-        self._start(network.run())
-        return network
+    async def _end_strays(self) -> int:
+        try:
+            return await asyncio.to_thread(
+                end_strays, self._around.names, self._around.disk.engines
+            )
+        except Retryable as error:  # one that cannot be ended must not keep all others from serving
+            LOG.error("machine.strays error=%s", error)
+            return 0
 
     async def _first_look(self) -> None:
         """Wait until each network was tried once; what is slow then has its amphorae wait."""
@@ -226,3 +256,17 @@ class Machine:
 def _checked(object_id: str) -> str:
     """Return the id in its canonical form; raise `ValueError` if it is none."""
     return str(uuid.UUID(object_id))
+
+
+def _held(record: Record) -> wire.Held:
+    network = isinstance(record, NetworkRecord)
+    return wire.Held(id=record.id, epoch=record.epoch, revision=record.revision, network=network)
+
+
+def _obituary(record: Record) -> AmphoraReport | NetworkReport:
+    epoch, revision = record.epoch, record.revision
+    if isinstance(record, NetworkRecord):
+        return NetworkReport(network_id=record.id, epoch=epoch, revision=revision, retired=True)
+    return AmphoraReport(
+        amphora_id=record.id, epoch=epoch, revision=revision, generation=0, retired=True
+    )

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from statera.agent.amphora import Surroundings
 from statera.agent.bridges import converge_bridge, remove_bridge
-from statera.agent.convergence import Convergence
-from statera.agent.disk import NetworkRecord
-from statera.agent.outcome import failure_of
+from statera.agent.convergence import Convergence, Next
+from statera.agent.disk import NetworkRecord, newer
+from statera.agent.outcome import failure_of, refuse_later
+from statera.agent.worker import Worker
 from statera.spec.report import NetworkReport
 
 LOG = logging.getLogger(__name__)
 
 
 class Network:
-    """One network of this machine, or the tombstone of one."""
+    """One network of this machine, until it is retired."""
 
     def __init__(
         self, around: Surroundings, record: NetworkRecord, ready: Callable[[str, bool], None]
@@ -31,6 +32,7 @@ class Network:
         self._fault: str | None = None
         self.looked = asyncio.Event()
         """Set once the first attempt was made, whatever came of it."""
+        self._worker = Worker()
         self._convergence = Convergence(self._attempt, around.pace)
 
     @property
@@ -38,26 +40,30 @@ class Network:
         """What is on disk; None before the first was written."""
         return self._kept
 
-    @property
-    def retired(self) -> bool:
-        """Whether nothing of it is left on the machine."""
-        return self._in_force is not None and self._in_force.spec is None
-
     def restored(self) -> None:
         """Say that the record came from disk."""
         self._kept = self._wanted
 
     def obey(self, record: NetworkRecord) -> None:
         """Take a newer record; an older one only makes the network report once more."""
-        if (record.epoch, record.revision) > (self._wanted.epoch, self._wanted.revision):
+        if newer(record, self._wanted):
             self._wanted = record
             self._convergence.wake()
         else:
             self._around.changed(self.id)
 
-    async def run(self) -> None:
-        """Converge until cancelled."""
+    def look_around(self, links: Collection[str]) -> None:
+        """Look again if the bridge is none of `links`, which are all that there are."""
+        if self._in_force is None or self._in_force is not self._wanted:
+            return
+        if self._around.names.bridge(self.id) not in links:
+            LOG.warning("network.torn network=%s", self.id)
+            self._convergence.wake()
+
+    async def run(self) -> NetworkRecord:
+        """Converge until it is retired, and return the record that says so."""
         await self._convergence.run()
+        return self._wanted
 
     def report(self) -> NetworkReport | None:
         """Return what is true; None as long as it was not looked at."""
@@ -68,19 +74,19 @@ class Network:
             network_id=self.id,
             epoch=last.epoch if last else 0,
             revision=last.revision if last else 0,
-            retired=self.retired,
             fault=self._fault,
         )
 
-    async def _attempt(self) -> bool:
+    async def _attempt(self) -> Next:
         record = self._wanted
-        again = False
+        outcome = Next.REST if record.spec is not None else Next.END
         async with self._around.slots:
             try:
-                if record is not self._kept:
-                    await asyncio.to_thread(self._around.disk.keep, record)
-                    self._kept = record
-                new = await asyncio.to_thread(self._make_true, record)
+                async with asyncio.timeout(self._around.patience):
+                    if record is not self._kept:
+                        await self._worker.run(self._around.disk.keep, record)
+                        self._kept = record
+                    new = await self._worker.run(self._make_true, record)
                 if self._in_force != record:
                     LOG.info("network.applied network=%s revision=%d", self.id, record.revision)
                 self._in_force, self._fault = record, None
@@ -88,14 +94,15 @@ class Network:
             except Exception as error:
                 failure = failure_of(error, LOG, "network.failed", self.id)
                 self._fault = failure.text
-                again = not failure.final
+                outcome = Next.REST if failure.final else Next.RETRY
         self.looked.set()
         self._around.changed(self.id)
-        return not again
+        return outcome
 
     def _make_true(self, record: NetworkRecord) -> bool:
         """Return whether there is a new bridge, to which everything must be plugged again."""
         if record.spec is None:
             remove_bridge(self._around.names, record.id)
             return False
+        refuse_later(record.spec.version)
         return converge_bridge(self._around.names, record.spec)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pyroute2.netlink.exceptions import NetlinkError
 
 from statera.lb.errors import Final, StateraError
+from statera.spec.document import SPEC_VERSION
 
 
 class Failure(NamedTuple):
@@ -15,6 +16,18 @@ class Failure(NamedTuple):
 
     text: str
     final: bool
+
+
+def refuse_later(version: int) -> None:
+    """Raise `Final` for a document of a version that this agent does not know.
+
+    Within a version unknown fields are harmless; a new one says that the old reading is wrong.
+    """
+    if version > SPEC_VERSION:
+        raise Final(
+            f"The document has version {version}; this agent knows up to {SPEC_VERSION} and must "
+            f"be upgraded."
+        )
 
 
 def failure_of(error: Exception, log: logging.Logger, event: str, object_id: str) -> Failure:

@@ -18,11 +18,6 @@ _KILL_PATIENCE = 10.0
 _LOOK_AGAIN = 0.01
 
 
-def inside(inodes: set[int]) -> list[int]:
-    """Return the pids of all processes whose network namespace is one of `inodes`."""
-    return [pid for pid, inode in _everything() if inode in inodes]
-
-
 def end_inside(inodes: set[int], engines: Path) -> None:
     """End what runs in these namespaces, and engines in namespaces that have no name any more.
 
@@ -71,14 +66,14 @@ def wait_until_gone(what: str, left: Callable[[], list[int]], patience: float) -
 def _engines_and(inodes: set[int], engines: Path) -> list[int]:
     """Return the processes in these namespaces, and those started with a file below `engines`.
 
-    Of the latter, one in the machine's own namespace is somebody's who only looks at the file.
+    Never one in the machine's own namespace, whatever goes by a name of ours or looks at a file.
     """
     home = os.stat("/proc/self/ns/net").st_ino
     prefix = os.fsencode(engines) + b"/"
     return [
         pid
         for pid, inode in _everything()
-        if inode in inodes or (inode != home and _was_given(pid, prefix))
+        if inode != home and (inode in inodes or _was_given(pid, prefix))
     ]
 
 

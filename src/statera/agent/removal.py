@@ -11,20 +11,16 @@ import asyncio
 import contextlib
 import logging
 import socket
-
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+from collections.abc import Callable
 
 from statera.agent.daemon import AgentSettings, locked
 from statera.agent.disk import engines_below
+from statera.agent.links import PATIENCE, remove_links
 from statera.agent.names import Names
 from statera.agent.namespace import Namespace, named
-from statera.agent.processes import end_inside, wait_until_gone
-from statera.lb.errors import Retryable
+from statera.agent.processes import end_inside
 
 LOG = logging.getLogger(__name__)
-
-_PATIENCE = 10.0
 
 
 async def remove_everything(settings: AgentSettings) -> None:
@@ -45,26 +41,10 @@ def _remove(settings: AgentSettings) -> None:
         end_inside(inodes, engines_below(settings.state_dir))
         for space in spaces:
             space.remove()
-        # The kernel takes the links with the namespaces, many at a time; one by one is slower.
-        with contextlib.suppress(Retryable):
-            wait_until_gone("ports", lambda: _ports(names), _PATIENCE)
-        _remove_links(names)
-        wait_until_gone("links", lambda: _links(names), _PATIENCE)
+        remove_links(lambda: _links(names.is_port), PATIENCE)
+        remove_links(lambda: _links(names.is_bridge), 0.0)
     LOG.info("removal.done installation=%s namespaces=%d", settings.installation, len(spaces))
 
 
-def _ports(names: Names) -> list[int]:
-    return [index for index, name in socket.if_nameindex() if names.is_port(name)]
-
-
-def _links(names: Names) -> list[int]:
-    """Return the indexes of our links: ports first, so that no bridge goes before its ports."""
-    bridges = [index for index, name in socket.if_nameindex() if names.is_bridge(name)]
-    return _ports(names) + bridges
-
-
-def _remove_links(names: Names) -> None:
-    with IPRoute() as ip:
-        for index in _links(names):
-            with contextlib.suppress(NetlinkError):  # it went with its namespace
-                ip.link("del", index=index)
+def _links(is_ours: Callable[[str], bool]) -> list[int]:
+    return [index for index, name in socket.if_nameindex() if is_ours(name)]

@@ -107,7 +107,8 @@ class Stream:
             raise NoGateway(f"the first message was {type(welcome).__name__}")
         LOG.info("stream.opened gateway=%s", welcome.gateway_id)
         notify_ready()
-        self._failures = 0
+        clock = asyncio.get_running_loop().time
+        opened = clock()
         self._machine.note_everything()
         interval = min(max(welcome.report_interval, 0.1), self._pace.longest_report_interval)
         tasks = [
@@ -122,6 +123,9 @@ class Stream:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            # A gateway that welcomes and then drops us fails too, so only a lasting stream counts.
+            if clock() - opened > self._pace.longest_retry:
+                self._failures = 0
 
     async def _listen(self, connection: ClientConnection) -> None:
         async for data in connection:

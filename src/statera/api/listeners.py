@@ -32,6 +32,13 @@ from statera.store.queries_statistics import listener_statistics
 from statera.store.tables.objects import additional_vip, listener, pool
 from statera.store.writes import Held, begin, change, doom, insert
 
+_PORTS = sa.select(listener.c.protocol, listener.c.protocol_port).where(
+    listener.c.load_balancer_id == sa.bindparam("root"), listener.c.live == 1
+)
+_POOL = sa.select(pool.c.protocol, pool.c.live).where(
+    pool.c.id == sa.bindparam("wanted"), pool.c.load_balancer_id == sa.bindparam("root")
+)
+
 
 def listeners_desk(context: ApiContext) -> Desk:
     """Return the desk of listeners."""
@@ -198,11 +205,3 @@ def refuse_cidrs(connection: Connection, held: Held, values: Values) -> None:
 def _ports(connection: Connection, held: Held) -> list[tuple[str, int]]:
     found = connection.execute(_PORTS, {"root": held.id})
     return [(protocol, port) for protocol, port in found]
-
-
-_PORTS = sa.select(listener.c.protocol, listener.c.protocol_port).where(
-    listener.c.load_balancer_id == sa.bindparam("root"), listener.c.live == 1
-)
-_POOL = sa.select(pool.c.protocol, pool.c.live).where(
-    pool.c.id == sa.bindparam("wanted"), pool.c.load_balancer_id == sa.bindparam("root")
-)

@@ -77,6 +77,10 @@ class Creation:
             rules_provider.pool(provider, pool)
         for listener in tree.listeners:
             rules_provider.listener(provider, listener)
+        # an amphora is plugged into these: a foreign one must read as missing
+        members = (member for pool in tree.pools for member in pool["members"])
+        subnets = {member["subnet_id"] for member in members if member["subnet_id"] is not None}
+        self._context.refuse_invisible_subnets(sorted(subnets), caller)
         return tree
 
     def _provider(self, values: Values) -> str:

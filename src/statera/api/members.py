@@ -28,6 +28,13 @@ from statera.store.queries import MEMBERS, Row
 from statera.store.tables.objects import member
 from statera.store.writes import Held, begin, change, doom, insert
 
+_SAME = sa.select(member.c.id).where(
+    member.c.pool_id == sa.bindparam("in_pool"),
+    member.c.address == sa.bindparam("address"),
+    member.c.protocol_port == sa.bindparam("port"),
+    member.c.live == 1,
+)
+
 
 def members_desk(context: ApiContext) -> Desk:
     """Return the desk of members."""
@@ -163,11 +170,3 @@ def _refuse_duplicate(connection: Connection, pool_id: str, values: Values) -> N
     same = {"in_pool": pool_id, "address": key[0], "port": key[1]}
     if connection.execute(_SAME, same).first() is not None:
         raise rules_member.duplicate(key)
-
-
-_SAME = sa.select(member.c.id).where(
-    member.c.pool_id == sa.bindparam("in_pool"),
-    member.c.address == sa.bindparam("address"),
-    member.c.protocol_port == sa.bindparam("port"),
-    member.c.live == 1,
-)

@@ -13,8 +13,8 @@ from statera.api.faults import IdentitySilent
 from statera.api.requests import JSON, BodyTooLarge
 from statera.lb.errors import Retryable
 
-OPEN = frozenset({"/", "/load-balancer/", "/healthcheck", "/load-balancer/healthcheck"})
-"""Paths that need no token."""
+OPEN = frozenset({"/", "/healthcheck"})
+"""Paths below the mount that need no token."""
 NO_TEXT = "\ufffd"
 """What bytes become that are no UTF-8."""
 REQUEST_ID = "x-openstack-request-id"
@@ -33,7 +33,7 @@ class Gate:
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Refuse what no resource should see; find out who is calling."""
         resp.set_header(REQUEST_ID, f"req-{uuid.uuid4()}")
-        if "//" in req.path or req.path.endswith("/"):  # Falcon has taken one slash of its end
+        if "//" in req.path or (req.path.endswith("/") and req.path != "/"):
             req.path = _SLASHES.sub("/", req.path).rstrip("/") or "/"
         _without_nul(req)
         if (req.content_length or 0) > self._longest_body:

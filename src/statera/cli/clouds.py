@@ -91,6 +91,7 @@ def user_file(environment: Mapping[str, str]) -> Path:
 def write_cloud(path: Path, login: Login, cloud: str = CLOUD) -> None:
     """Put the cloud into the file at `path` (created if missing), mode 0600, everything else kept.
 
+    The file stays whose it is, because root may do this in the home of the user who called `sudo`.
     Raise `ValueError` if the file is not a clouds.yaml, in which case it is left as it is.
     """
     path = path.resolve()  # a link stays a link
@@ -99,6 +100,8 @@ def write_cloud(path: Path, login: Login, cloud: str = CLOUD) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     number, draft = tempfile.mkstemp(dir=path.parent, prefix=".clouds")  # made with mode 0600
     try:
+        owner = (path if path.exists() else path.parent).stat()
+        os.chown(number, owner.st_uid, owner.st_gid)
         with os.fdopen(number, "w") as file:
             file.write(after)
         os.replace(draft, path)

@@ -173,10 +173,13 @@ class Context:
         """Return the wake-ups between this installation's processes."""
         return Wakes(self.state.run / "wake")
 
-    def arguments(self) -> list[str]:
-        """Return the command-line options that give another process the same context."""
-        chosen = [f"--set={name}={value}" for name, value in sorted(self.overrides.items())]
-        return ["--state-dir", str(self.state.root), *chosen]
+    def environment(self) -> dict[str, str]:
+        """Return the variables that give another process the same settings.
+
+        Not as arguments, which every user of the machine can read (`ps`).
+        """
+        names = {name: name.upper().replace(".", "__") for name in self.overrides}
+        return {f"OS_{names[name]}": value for name, value in self.overrides.items()}
 
 
 def load_context(root: Path, overrides: Mapping[str, str], *, check: bool = False) -> Context:

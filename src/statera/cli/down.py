@@ -18,7 +18,7 @@ from statera.cli.context import Context
 from statera.cli.demo.spaces import remove_spaces
 from statera.cli.doctor.programs import output
 from statera.cli.process_agent import remove_data_plane
-from statera.cli.up import LOCK
+from statera.cli.up import DOWN_LOCK, LOCK
 from statera.lb.errors import Retryable, StateraError
 from statera.service.state import State
 from statera.service.supervisor import SupervisorSettings
@@ -33,6 +33,12 @@ def down(context: Context) -> int:
     if installation is None:
         progress.say(f"nothing to do: {state.root} was never used")
         return DONE
+    with state.lock(DOWN_LOCK, wait=True):
+        return _down(context, installation, progress)
+
+
+def _down(context: Context, installation: str, progress: Progress) -> int:
+    state = context.state
     stop_supervisor(state, _patience(context), progress)
     progress.say("removing the data plane")
     try:

@@ -14,6 +14,8 @@ from statera.cli.parser import build
 from statera.service.configuration import ConfigurationError
 from statera.service.state import StateError, chosen_root
 
+_SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
@@ -31,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _guarded(options: argparse.Namespace) -> int:
     """Run the command; what the user can act on is said in words, without a traceback."""
     code = FAILED
+    os.umask(0o077)  # what we write holds keys and passwords
+    # where `su` and cron jobs do not look, but haproxy, ip and nft are
+    os.environ["PATH"] = f"{os.environ.get('PATH', os.defpath)}:{_SYSTEM_FOLDERS}"
     try:
         return _COMMANDS[options.command](options)
     except ConfigurationError as error:
@@ -39,6 +44,8 @@ def _guarded(options: argparse.Namespace) -> int:
         code = USAGE
     except StateError as error:
         print(f"statera: {error}", file=sys.stderr)
+    except (PermissionError, NotADirectoryError) as error:
+        print(f"statera: {error}; is it yours to use, or root's (sudo statera …)?", file=sys.stderr)
     except Stop as error:
         print(f"statera: {error}", file=sys.stderr)
         code = error.code

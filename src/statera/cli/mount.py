@@ -1,7 +1,7 @@
 """One WSGI application out of several, each below a prefix of the path.
 
 The prefix moves from `PATH_INFO` to `SCRIPT_NAME`, as WSGI wants it, so an application builds links
-that contain its prefix without knowing it.  The longest prefix wins; `/` takes the rest.
+that contain its prefix without knowing it.  A prefix is one segment; `""` takes the rest.
 """
 
 from __future__ import annotations

@@ -40,7 +40,8 @@ _UP_EPILOG = """\
 examples:
   statera up                               in the foreground, logs on the terminal; Ctrl-C stops it
   statera up --detach                      returns when everything is ready; logs in <state>/log
-  statera up --detach --bind 0.0.0.0:9876  serve to other machines as well
+  statera up --detach --bind 0.0.0.0:9876 --set identity.public_url=http://lb.example.net:9876
+                                           for other machines, which know this one by that name
   statera up --state-dir /tmp/try --bind 127.0.0.1:9999    a second installation beside the first"""
 
 _DOWN = """\

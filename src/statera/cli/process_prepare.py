@@ -20,7 +20,6 @@ LOG = logging.getLogger(__name__)
 
 def main(context: Context) -> int:
     """Prepare the installation; repeatable."""
-    context.state.prepare()
     upgrade(context)
     if context.get(EdgeSettings).identity == "embedded":
         _login(context)

@@ -27,8 +27,8 @@ def run(name: str, context: Context) -> int:
         return supervise(context, to_files=True)
     if name not in _MODULES:
         raise Stop(f"there is no process {name!r}; there are {', '.join(sorted(_MODULES))}")
-    if name != "agent":  # it shares files with the engines, which run as another user
-        os.umask(0o077)
+    if name == "agent":  # it shares files with the engines, which run as another user
+        os.umask(0o022)
     logs.setup(context.get(logs.LogSettings), name)
     main: Callable[[Context], int] = importlib.import_module(_MODULES[name]).main
     return main(context)

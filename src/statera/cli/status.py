@@ -107,7 +107,8 @@ def describe(record: dict[str, Any]) -> str:
         ]
         lines.append(table(rows))
     for machine in record.get("machines", []):
-        how = "connected" if machine["connected"] else "silent"
+        # without a gateway nobody has noted that the stream ended
+        how = "connected" if machine["connected"] and supervisor else "silent"
         lines.append(f"machine    {machine['host']} ({machine['id']}): {how}")
     if "load_balancers" in record:
         kinds = sorted(record["load_balancers"].items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import selectors
 import subprocess
 import sys
@@ -14,14 +15,18 @@ from statera.cli.console import DONE, FAILED, Progress, Stop
 from statera.cli.context import Context, ServerSettings
 from statera.cli.doctor import machine
 from statera.cli.doctor.command import essentials, healthy, report
+from statera.cli.status import ask_supervisor
 from statera.service import logs
+from statera.service.lifeline import child_setup
 from statera.service.readiness import VARIABLE, Inbox, notify
-from statera.service.state import Locked
+from statera.service.state import Locked, State
 from statera.service.supervisor import Child, Supervisor, SupervisorSettings
 
 PROCESSES = ("gateway", "controller", "agent", "api")
 """In the order of starting; they are stopped in the reverse order."""
 LOCK = "up"
+DOWN_LOCK = "down"
+"""Held by `statera down`.  Each takes its own lock first and then looks for the other's."""
 _START_SECONDS = 120.0
 _TAIL_LINES = 15
 
@@ -35,7 +40,7 @@ def up(context: Context, *, detach: bool) -> int:
         if not detach:
             raise Stop(text)
         progress.say(text)
-        return DONE
+        return _join(context.state)
     _check(context)
     context.state.prepare()
     return _detached(context, progress) if detach else supervise(context, to_files=False)
@@ -54,7 +59,8 @@ def _check(context: Context) -> None:
 
 def command(context: Context, process: str) -> list[str]:
     """Return the command line of one of our processes."""
-    return [sys.executable, "-m", "statera.cli.main", "run", process, *context.arguments()]
+    root = str(context.state.root)
+    return [sys.executable, "-m", "statera.cli.main", "run", process, "--state-dir", root]
 
 
 def supervise(context: Context, *, to_files: bool) -> int:
@@ -66,14 +72,23 @@ def supervise(context: Context, *, to_files: bool) -> int:
     logs.setup(context.get(logs.LogSettings), "supervisor")
     try:
         with state.lock(LOCK, wait=False):
+            at_work = state.holder(DOWN_LOCK)
+            if at_work is not None:
+                raise Stop(f"`statera down` is still at work (pid {at_work})")
             notify(STATUS="preparing database and identity")
-            prepared = subprocess.run(command(context, "prepare"), check=False)
+            prepared = subprocess.run(
+                command(context, "prepare"),
+                env={**os.environ, **context.environment()},
+                preexec_fn=child_setup(),  # left behind, it would race that of the next `up`
+                check=False,
+            )
             if prepared.returncode != 0:
                 raise Stop("the installation could not be prepared; see the lines above")
             children = [
                 Child(
                     name,
                     tuple(command(context, name)),
+                    context.environment(),
                     log=state.logs / f"{name}.log" if to_files else None,
                 )
                 for name in PROCESSES
@@ -101,27 +116,50 @@ def _detached(context: Context, progress: Progress) -> int:
                 stdout=output,
                 stderr=output,
                 cwd="/",
-                env={**os.environ, VARIABLE: str(inbox.path)},
+                env={**os.environ, **context.environment(), VARIABLE: str(inbox.path)},
                 start_new_session=True,
             )
         progress.say(f"starting (pid {process.pid}), logs in {state.logs}")
-        failed = _wait(process, inbox, progress)
+        failed = _wait(state, process, inbox, progress)
     finally:
         inbox.close()
     if failed is None:
         return DONE
     process.terminate()
     process.wait()
+    if state.holder(LOCK) is not None:  # somebody else was faster
+        return _join(state)
     print(f"\nstatera could not start: {failed}", file=sys.stderr)
     for path in sorted(state.logs.glob("*.log")):
         lines = tail(path, begins.get(path, 0))
-        if lines and path.stem in (failed.split()[0], "supervisor"):
+        if lines and path.stem in (*re.findall(r"\w+", failed), "supervisor"):
             print(f"\nlast lines of {path}:", file=sys.stderr)
             print("\n".join(f"  {line}" for line in lines), file=sys.stderr)
     return FAILED
 
 
-def _wait(process: subprocess.Popen[bytes], inbox: Inbox, progress: Progress) -> str | None:
+def _join(state: State) -> int:
+    """Wait until what another `statera up` started is ready; raise `Stop` when it does not come."""
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if (ask_supervisor(state) or {}).get("ready"):
+            return DONE
+        if state.holder(LOCK) is None:
+            raise Stop(f"it has ended meanwhile; logs are in {state.logs}")
+        time.sleep(0.1)
+    raise Stop(f"{_late(state)}; logs are in {state.logs}")
+
+
+def _late(state: State) -> str:
+    """Say who keeps the others waiting."""
+    said = ask_supervisor(state) or {"processes": []}
+    late = [each["name"] for each in said["processes"] if each["state"] != "ready"]
+    return f"{', '.join(late) or 'supervisor'} not ready after {_START_SECONDS:.0f} s"
+
+
+def _wait(
+    state: State, process: subprocess.Popen[bytes], inbox: Inbox, progress: Progress
+) -> str | None:
     """Wait until everything is ready (None), or say what failed."""
     failed = "supervisor ended"
     deadline = time.monotonic() + _START_SECONDS
@@ -142,7 +180,7 @@ def _wait(process: subprocess.Popen[bytes], inbox: Inbox, progress: Progress) ->
                 if any(key.fd == pidfd for key, _ in ready):
                     return failed
                 if time.monotonic() >= deadline:
-                    return f"supervisor was not ready after {_START_SECONDS:.0f} s"
+                    return _late(state)
     finally:
         os.close(pidfd)
 

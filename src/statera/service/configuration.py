@@ -99,7 +99,7 @@ _KINDS = {
 
 def _option(field: dataclasses.Field[Any], hint: Any) -> cfg.Opt:
     known = field.metadata
-    default = _default(field)
+    default = field.default
     if isinstance(default, tuple):
         default = list(default)
     elif isinstance(default, Path):
@@ -107,9 +107,6 @@ def _option(field: dataclasses.Field[Any], hint: Any) -> cfg.Opt:
     more: dict[str, Any] = {key: known[key] for key in ("min", "max", "choices") if key in known}
     more["secret"] = known.get("secret", False)
     more["mutable"] = known.get("mutable", False)
-    if "old" in known:
-        group, _, name = known["old"].rpartition(".")
-        more["deprecated_opts"] = [cfg.DeprecatedOpt(name, group=group or None)]
     return _kind(field.name, _bare(hint))(field.name, default=default, help=known["help"], **more)
 
 
@@ -120,15 +117,7 @@ def _kind(name: str, hint: Any) -> Any:
         return _KINDS[hint]
     if origin is tuple and arguments == (str, ...):
         return cfg.ListOpt
-    if origin in (dict, Mapping) and arguments == (str, str):
-        return cfg.DictOpt
     raise TypeError(f"{name}: a setting cannot have the type {hint}")
-
-
-def _default(field: dataclasses.Field[Any]) -> Any:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return field.default
 
 
 def _bare(hint: Any) -> Any:
@@ -166,19 +155,8 @@ def _names(settings: type[Any]) -> set[str]:
     return {field.name for field in dataclasses.fields(settings) if "help" in field.metadata}
 
 
-def _old_names(classes: Classes) -> set[tuple[str, str]]:
-    former = set()
-    for group, settings in classes.items():
-        for field in dataclasses.fields(settings):
-            old_group, _, old_name = field.metadata.get("old", "").rpartition(".")
-            former.add((old_group or group, old_name))
-    return former
-
-
 def _unknown(classes: Classes, group: str, option: str) -> str | None:
     """Return what is wrong with a name, or None when it is known."""
-    if (group, option) in _old_names(classes):
-        return None
     if group not in classes:
         return f"unknown group [{group}]{_hint(group, classes)}"
     if option not in _names(classes[group]):

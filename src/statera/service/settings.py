@@ -7,7 +7,6 @@ together with the sentence that explains it and the reason for its default.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 
@@ -15,9 +14,6 @@ def option(default: Any, why: str, **bounds: Any) -> Any:
     """Declare one option of a frozen settings dataclass.
 
     `why` says what it does and why the default is what it is; `bounds` may hold `min`, `max`,
-    `choices`, `secret`, `mutable` (changes on reload) and `old` (a former `group.name`).
+    `choices`, `secret` and `mutable` (changes on reload).
     """
-    metadata = {"help": why, **bounds}
-    if isinstance(default, Mapping):  # dataclasses want a factory: each instance has its own
-        return dataclasses.field(default_factory=lambda: dict(default), metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata={"help": why, **bounds})

@@ -10,17 +10,18 @@ import contextlib
 import fcntl
 import os
 import secrets
-import time
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 DEFAULT_ROOT = Path("/var/lib/statera")
 SOCKET_PATH_LIMIT = 107
 """Longest path of a unix socket in bytes (`sun_path` is 108 with its terminating zero)."""
 SOCKET_NAME_ROOM = 72
 """Bytes that names below the state directory need (longest: `/agent/amphorae/<id>/<file>.sock`)."""
+_FLOCK = "hhqqi0q"
+"""The kernel's `struct flock`: type, whence, start, length, pid."""
 _ID_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -83,16 +84,23 @@ class State:
         return self.run / "supervisor.sock"
 
     def prepare(self) -> None:
-        """Make the directories, readable by their owner alone.
+        """Make the directories, readable by their owner alone, and the short id.
 
-        Raise `StateError` when the path is too long for unix sockets or cannot be written.
+        Raise `StateError` when the path is too long for unix sockets, cannot be written, or may be
+        written by others, who could put links there for us to follow.
         """
         check_socket_room(self.root)
         try:
             for folder in (self.root, self.run, self.logs, self.agent):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                found = folder.stat()
+                if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+                    raise StateError(
+                        f"{folder} may be written by others; choose another --state-dir"
+                    )
         except OSError as error:
             raise StateError(f"cannot make the state directory {self.root}: {error}") from error
+        self.installation_id()  # from here on `down` has something to do
 
     def installation_id(self) -> str:
         """Return the short id (4 lower-case letters and digits, a letter first), made once."""
@@ -113,7 +121,7 @@ class State:
 
     def known_id(self) -> str | None:
         """Return the short id if this directory was ever used."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(FileNotFoundError):
             return (self.root / "installation").read_text().strip()
         return None
 
@@ -123,26 +131,28 @@ class State:
 
         Raise `Locked` when `wait` is false and somebody else holds it.
         """
-        with (self.root / f"{name}.lock").open("a+") as file:
-            if not _acquire(file, wait):
-                pid = _written_pid(self.root / f"{name}.lock")
-                raise Locked(f"{self.root} is in use by process {pid or '?'}", pid)
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
+        with (self.root / f"{name}.lock").open("a") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError as error:
+                pid = self.holder(name) or 0
+                raise Locked(f"{self.root} is in use by process {pid or '?'}", pid) from error
             yield
 
     def holder(self, name: str) -> int | None:
-        """Return the pid of who holds the lock `name`, None when it is free."""
-        path = self.root / f"{name}.lock"
+        """Return the pid of who else holds the lock `name`, None when nobody does.
+
+        The kernel says it, so it is never the pid of one that is gone.  Not for the process that
+        holds the lock: a POSIX lock is lost when its process closes the file once.
+        """
         try:
-            with path.open("r") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            with (self.root / f"{name}.lock").open("rb") as file:
+                asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+                said = fcntl.fcntl(file, fcntl.F_GETLK, asked)
         except FileNotFoundError:
             return None
-        except BlockingIOError:
-            return _written_pid(path)
-        return None
+        kind, _, _, _, pid = struct.unpack(_FLOCK, said)
+        return None if kind == fcntl.F_UNLCK else int(pid)
 
 
 def check_socket_room(root: Path) -> None:
@@ -154,21 +164,3 @@ def check_socket_room(root: Path) -> None:
             f"the path {root} is {over} bytes too long for unix sockets "
             f"(the kernel takes {SOCKET_PATH_LIMIT}); choose a shorter --state-dir"
         )
-
-
-def _acquire(file: IO[str], wait: bool) -> bool:
-    """Take the lock; `holder` holds one for an instant, so a single refusal says nothing."""
-    for _ in range(10):
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            time.sleep(0.01)
-        else:
-            return True
-    return False
-
-
-def _written_pid(path: Path) -> int:
-    with contextlib.suppress(OSError, ValueError):
-        return int(path.read_text())
-    return 0

@@ -109,10 +109,11 @@ class _Keeper:
         code = self.process.wait() if self.process else 0
         self.process = None
         self.ready = False
+        self.last_exit = f"code {code}"
         if code < 0:
-            self.last_exit = f"signal {signal.Signals(-code).name}"
-        else:
-            self.last_exit = f"code {code}"
+            self.last_exit = f"signal {-code}"
+            with contextlib.suppress(ValueError):  # most real-time signals have no name
+                self.last_exit = f"signal {signal.Signals(-code).name}"
         return self.last_exit
 
     def status(self) -> dict[str, Any]:
@@ -245,9 +246,10 @@ class Supervisor:
         writer.close()
 
     async def _stop_all(self) -> None:
-        for keeper in reversed(self._keepers):
+        for keeper in self._keepers:
             if keeper.timer is not None:
                 keeper.timer.cancel()
+        for keeper in reversed(self._keepers):
             await self._stop_one(keeper)
             keeper.inbox.close()
 

@@ -40,6 +40,11 @@ class Gateway:
             self._connection.close()
             self._connection = None
 
+    @property
+    def connected(self) -> bool:
+        """Whether an agent's stream is open."""
+        return self._connection is not None
+
     def forget(self) -> None:
         """Forget every report, so that what comes next is new."""
         self.amphorae.clear()

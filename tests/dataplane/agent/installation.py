@@ -16,10 +16,13 @@ import tempfile
 import uuid
 from pathlib import Path
 
+from statera.agent.amphora import Surroundings
+from statera.agent.convergence import Pace
 from statera.agent.daemon import AgentSettings
+from statera.agent.disk import Disk
+from statera.agent.engine import MakeEngine
 from statera.agent.names import Names
 from statera.agent.namespace import Namespace
-from statera.agent.processes import inside
 from statera.agent.removal import remove_everything
 from statera.spec import wire
 from statera.spec.document import (
@@ -83,6 +86,7 @@ class Installation:
         self.net6 = f"fd77:{random.randint(0x1000, 0xFFFF):x}:{random.randint(0x1000, 0xFFFF):x}:"
         self.network_id = str(uuid.uuid4())
         self._backends: list[tuple[subprocess.Popen[bytes], str]] = []
+        self._addresses: list[str] = []
 
     @property
     def settings(self) -> AgentSettings:
@@ -122,6 +126,8 @@ class Installation:
     def restart_agent(self) -> None:
         """Kill the agent and start another."""
         self.end_agent(signal.SIGKILL)
+        # What is heard and sent from now on is of the next agent.
+        wait_for(lambda: not self.gateway.connected, "the end of the stream")
         self.gateway.forget()
         self.start_agent()
 
@@ -220,10 +226,10 @@ class Installation:
         return tuple(
             Member(
                 id=str(uuid.uuid5(uuid.UUID(self.network_id), f"member {number}")),
-                address=f"{self.net}.{201 + number}",
+                address=address,
                 port=8080,
             )
-            for number in range(len(self._backends))
+            for number, address in enumerate(self._addresses)
         )
 
     def space(self, number: int = 10) -> Namespace:
@@ -233,7 +239,9 @@ class Installation:
     def engine_pids(self, number: int = 10) -> list[int]:
         """Return the pids of what runs inside an amphora."""
         inode = self.space(number).inode()
-        return inside({inode}) if inode is not None else []
+        return [
+            pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _lives(pid, inode)
+        ]
 
     def stop_backend(self) -> None:
         """End the first backend's server; its namespace stays and refuses connections."""
@@ -241,7 +249,7 @@ class Installation:
         server.kill()
         server.wait()
 
-    def add_backend(self) -> None:
+    def add_backend(self, *, ipv6: bool = False) -> None:
         """Start an HTTP server in a namespace of its own, on the installation's network."""
         number = len(self._backends)
         name = f"t{self.short}{number}"
@@ -249,8 +257,10 @@ class Installation:
         shell("ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name)
         shell("ip", "link", "set", name, "master", self.bridge, "up")
         shell("ip", "-n", name, "link", "set", "eth0", "up")
-        address = f"{self.net}.{201 + number}"
-        shell("ip", "-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
+        address = f"{self.net6}:{201 + number}" if ipv6 else f"{self.net}.{201 + number}"
+        prefix = "64" if ipv6 else "24"
+        # Nobody else has it: without "nodad" IPv6 would be of no use for two seconds.
+        shell("ip", "-n", name, "addr", "add", f"{address}/{prefix}", "dev", "eth0", "nodad")
         server = subprocess.Popen(
             [
                 "ip",
@@ -265,6 +275,7 @@ class Installation:
             ]
         )
         self._backends.append((server, name))
+        self._addresses.append(address)
         wait_for(lambda: _connects(address), f"the backend {address}")
 
     def reconnect_backends(self) -> None:
@@ -293,6 +304,19 @@ class Installation:
         shutil.rmtree(self.folder)
 
 
+def surroundings(installation: Installation, make_engine: MakeEngine) -> Surroundings:
+    """Return what an amphora of the installation needs when it runs in the test itself."""
+    return Surroundings(
+        names=installation.names,
+        disk=Disk(installation.state),
+        make_engine=make_engine,
+        pace=Pace(first=0.01),
+        patience=10.0,
+        slots=asyncio.Semaphore(1),
+        changed=lambda _id: None,
+    )
+
+
 def traces(names: Names) -> list[str]:
     """Return the names of everything on the machine that is of an installation."""
     links = shell("ip", "-br", "link").split()
@@ -301,6 +325,12 @@ def traces(names: Names) -> list[str]:
     folder = Path("/run/netns")
     spaces = os.listdir(folder) if folder.is_dir() else []
     return ours + [name for name in spaces if names.is_namespace(name)]
+
+
+def _lives(pid: int, inode: int | None) -> bool:
+    with contextlib.suppress(OSError):
+        return os.stat(f"/proc/{pid}/ns/net").st_ino == inode
+    return False
 
 
 def _connects(address: str) -> bool:

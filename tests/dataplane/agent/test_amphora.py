@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import msgspec
 import pytest
@@ -108,6 +109,26 @@ def test_a_retired_amphora_leaves_nothing(running: Installation) -> None:
     assert traces(running.names) == [running.bridge]
 
 
+def test_a_namespace_that_somebody_holds_keeps_no_link(running: Installation) -> None:
+    """Its name is gone and it lives on, but nothing in it answers for the VIP any more."""
+    _serve(running)
+    held = running.space().descriptor()
+    try:
+        running.gateway.send(wire.Retire(amphora_id=running.amphora_id(), epoch=1, revision=2))
+        assert running.gateway.in_force(running.amphora_id(), 2).retired
+        assert traces(running.names) == [running.bridge]
+    finally:
+        os.close(held)
+
+
+def test_the_bare_file_of_a_namespace_goes_too(running: Installation) -> None:
+    """A removal that was cut short between the namespace and its name is finished."""
+    running.space().path.touch()
+    running.gateway.send(wire.Retire(amphora_id=running.amphora_id(), epoch=1, revision=2))
+    assert running.gateway.in_force(running.amphora_id(), 2).retired
+    assert traces(running.names) == [running.bridge]
+
+
 def test_a_retirement_of_something_unknown_is_answered(running: Installation) -> None:
     """An agent that lost its disk still confirms that nothing is left."""
     retire = wire.Retire(amphora_id=running.amphora_id(3), epoch=2, revision=4)
@@ -167,16 +188,85 @@ def test_a_name_that_is_taken_is_never_shared(running: Installation) -> None:
     assert answers(f"{running.net}.10")
 
 
-def test_a_namespace_lost_under_the_agent_is_made_again(running: Installation) -> None:
-    """With the next document everything is there anew, and nothing is left of what was before."""
+@pytest.mark.parametrize("again", [False, True])
+def test_a_namespace_lost_under_the_agent_is_made_again(
+    running: Installation, *, again: bool
+) -> None:
+    """Soon and unasked, even where another took the name; nothing is left of what was before."""
     _serve(running)
-    before = running.engine_pids()
+    before, inode = running.engine_pids(), running.space().inode()
     shell("ip", "netns", "del", running.space().name)
-    running.gateway.send(wire.Document(spec=running.amphora(revision=2)))
-    assert running.gateway.in_force(running.amphora_id(), 2).serving
+    if again:
+        shell("ip", "netns", "add", running.space().name)
+
+    def anew() -> bool:
+        return running.space().inode() not in {None, inode} and bool(running.engine_pids())
+
+    wait_for(anew, "an engine in a namespace of the name", deadline=5.0)
     wait_for(lambda: answers(f"{running.net}.10"), "traffic", deadline=5.0)
     assert before
     assert not any(_runs(pid) for pid in before)
+
+
+def test_a_document_of_the_future_changes_nothing(running: Installation) -> None:
+    """A later version is a final fault, a frame nobody can read is passed over; traffic goes on."""
+    _serve(running)
+    running.gateway.send(wire.Document(spec=running.amphora(revision=2, version=99)))
+    wait_for(lambda: bool(_faults(running, running.amphora_id())), "a fault")
+    report = running.gateway.amphorae[running.amphora_id()]
+    assert report.revision == 1
+    assert report.serving
+    assert [(fault.final, "version 99" in fault.text) for fault in report.faults] == [(True, True)]
+    unreadable = {"kind": "document", "spec": {"amphora_id": running.amphora_id(), "revision": "x"}}
+    running.gateway.send_bytes(msgspec.msgpack.encode(unreadable))
+    running.gateway.send_bytes(msgspec.msgpack.encode({"kind": "of-another-release"}))
+    running.gateway.send(wire.Document(spec=running.amphora(revision=3)))
+    assert running.gateway.in_force(running.amphora_id(), 3).faults == ()
+    assert answers(f"{running.net}.10")
+    assert len(running.gateway.hellos) == 1
+
+
+def test_values_nobody_knows_harm_nobody_else(running: Installation) -> None:
+    """A protocol, an algorithm, a MAC, an address of no known form: faults there only."""
+    _serve(running)
+    (listener,), (pool,) = running.amphora(11).listeners, running.amphora(11).pools
+    (interface,) = running.amphora(11).interfaces
+    nowhere = (Address(ip="x", prefix=24),)
+    odd: tuple[dict[str, object], ...] = (
+        {"listeners": (msgspec.structs.replace(listener, protocol="QUIC"),)},
+        {"pools": (msgspec.structs.replace(pool, algorithm="MAGIC"),)},
+        {"interfaces": (msgspec.structs.replace(interface, mac="nonsense"),)},
+        {"interfaces": (msgspec.structs.replace(interface, addresses=nowhere),)},
+    )
+    for revision, fields in enumerate(odd, start=1):
+        running.gateway.forget()
+        running.gateway.send(wire.Document(spec=running.amphora(11, revision=revision, **fields)))
+        wait_for(lambda: bool(_faults(running, running.amphora_id(11))), f"a fault for {fields}")
+    running.gateway.send(wire.Document(spec=running.amphora(11, revision=9)))
+    assert running.gateway.in_force(running.amphora_id(11), 9).faults == ()
+    assert answers(f"{running.net}.10")
+    assert answers(f"{running.net}.11")
+
+
+def test_an_ipv6_only_amphora_serves(running: Installation) -> None:
+    """VIP, member and default route are IPv6 alone; the machine reaches it through its bridge."""
+    running.add_backend(ipv6=True)
+    every = running.interface()
+    interface = running.interface(
+        addresses=tuple(each for each in every.addresses if ":" in each.ip),
+        routes=tuple(each for each in every.routes if ":" in each.via),
+    )
+    vip = f"{running.net6}:10"
+    spec = running.amphora(vips=(vip,), interfaces=(interface,))
+    running.gateway.send(wire.Document(spec=spec))
+    assert running.gateway.in_force(running.amphora_id(), 1).faults == ()
+    assert get(vip) == "backend0"
+    name = running.space().name
+    routes = json.loads(shell("ip", "-n", name, "-6", "-j", "route", "show", "default"))
+    assert [each["gateway"] for each in routes] == [f"{running.net6}:1"]
+    running.restart_agent()
+    running.gateway.in_force(running.amphora_id(), 1)
+    assert get(vip) == "backend0"
 
 
 @pytest.mark.parametrize("amphora_id", ["../escape", "no-uuid"])

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -153,11 +154,10 @@ def test_what_was_taken_away_meanwhile_is_put_back(serving: Installation) -> Non
 
 
 def test_a_bridge_that_vanished_is_plugged_again(serving: Installation) -> None:
-    """The network comes back as a new bridge with the next look, and the amphora is in it."""
+    """The network comes back as a new bridge, soon and unasked, and the amphora is in it."""
+    before = _index(serving)
     shell("ip", "link", "del", serving.bridge)
-    assert not answers(f"{serving.net}.10")
-    serving.gateway.send(wire.Network(spec=serving.network(revision=2)))
-    serving.gateway.network_in_force(serving.network_id, 2)
+    wait_for(lambda: _index(serving) not in {None, before}, "a bridge", deadline=5.0)
     serving.reconnect_backends()
     wait_for(lambda: answers(f"{serving.net}.10"), "traffic", deadline=10.0)
 
@@ -172,6 +172,12 @@ def test_two_agents_do_not_share_a_disk(serving: Installation) -> None:
     assert second.wait(20) != 0
     serving.gateway.send(wire.Document(spec=serving.amphora(revision=2)))
     serving.gateway.in_force(serving.amphora_id(), 2)
+
+
+def _index(installation: Installation) -> int | None:
+    with contextlib.suppress(OSError):
+        return socket.if_nametoindex(installation.bridge)
+    return None
 
 
 def _link(installation: Installation) -> object:

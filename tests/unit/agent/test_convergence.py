@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from statera.agent.convergence import Convergence, Pace
+from statera.agent.convergence import Convergence, Next, Pace
 
 
 def test_pauses_grow_to_the_longest() -> None:
@@ -18,22 +18,22 @@ def test_pauses_grow_to_the_longest() -> None:
 
 def test_it_tries_until_it_succeeds() -> None:
     """An attempt that fails is made again; after a success it rests."""
-    outcomes = [False, False, True, True]
+    outcomes = [Next.RETRY, Next.RETRY, Next.REST, Next.REST]
     attempts = asyncio.run(_drive(outcomes, wakes=0, enough=3))
     assert attempts == 3
 
 
 def test_wakes_during_an_attempt_are_one_more() -> None:
     """However often it is woken while it works, one more attempt follows."""
-    attempts = asyncio.run(_drive([True, True, True], wakes=100, enough=2))
+    attempts = asyncio.run(_drive([Next.REST, Next.REST, Next.REST], wakes=100, enough=2))
     assert attempts == 2
 
 
-async def _drive(outcomes: list[bool], *, wakes: int, enough: int) -> int:
+async def _drive(outcomes: list[Next], *, wakes: int, enough: int) -> int:
     attempts = 0
     reached = asyncio.Event()
 
-    async def attempt() -> bool:
+    async def attempt() -> Next:
         nonlocal attempts
         attempts += 1
         if attempts == 1:

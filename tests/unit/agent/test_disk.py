@@ -119,3 +119,23 @@ def test_an_id_is_no_path(tmp_path: Path) -> None:
     """Nothing is written outside for an id that is none."""
     with pytest.raises(ValueError, match="UUID"):
         Disk(tmp_path).keep(AmphoraRecord(id="../../etc/passwd", epoch=1, revision=1))
+
+
+def test_a_damaged_machine_id_is_put_aside(tmp_path: Path) -> None:
+    """The machine goes on under a new id: what it carries must be served after a restart."""
+    path = tmp_path / "machine-id"
+    path.write_text("\0\0\0")
+    fresh = Disk(tmp_path).machine_id()
+    assert uuid.UUID(fresh)
+    assert Disk(tmp_path).machine_id() == fresh
+    assert path.with_suffix(".damaged").exists()
+
+
+def test_what_cannot_be_read_stays_where_it_is(tmp_path: Path) -> None:
+    """An error of the machine is no damage: the record may be whole when the next agent reads."""
+    disk = Disk(tmp_path)
+    disk.keep(_record(AMPHORA, 1))
+    unreadable = tmp_path / "documents" / "amphorae" / OTHER
+    unreadable.mkdir()  # as good as any error of reading, and root cannot overcome it
+    assert Disk(tmp_path).amphorae() == [_record(AMPHORA, 1)]
+    assert unreadable.exists()

@@ -7,8 +7,9 @@ import logging
 import pytest
 from pyroute2.netlink.exceptions import NetlinkError
 
-from statera.agent.outcome import failure_of
+from statera.agent.outcome import failure_of, refuse_later
 from statera.lb.errors import Final, Retryable
+from statera.spec.document import SPEC_VERSION
 
 LOG = logging.getLogger(__name__)
 
@@ -27,3 +28,10 @@ LOG = logging.getLogger(__name__)
 def test_the_class_decides(error: Exception, text: str, *, final: bool) -> None:
     """Only what was raised as final is final; an unforeseen error tells its kind, not its text."""
     assert failure_of(error, LOG, "test.failed", "id") == (text, final)
+
+
+def test_a_document_of_a_later_version_is_final() -> None:
+    """This agent would read it wrongly; its own version and older ones it knows."""
+    refuse_later(SPEC_VERSION)
+    with pytest.raises(Final, match="must be upgraded"):
+        refuse_later(SPEC_VERSION + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import subprocess
 from pathlib import Path
 
@@ -105,6 +106,17 @@ def test_file_is_private_and_read_back(tmp_path: Path) -> None:
     changed = dataclasses.replace(LOGIN, password="other")
     write_cloud(path, changed)
     assert read_login(path) == changed
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file away")
+def test_file_stays_whose_it_is(tmp_path: Path) -> None:
+    """Root writes into a user's file, and the user can still read it."""
+    path = tmp_path / "clouds.yaml"
+    path.write_text(OTHERS)
+    os.chown(path, 65534, 65533)
+    write_cloud(path, LOGIN)
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (65534, 65533, 0o600)
 
 
 def test_no_login(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,13 @@ import pytest
 
 import statera
 from statera.cli.console import NOT_RUNNING, USAGE, Stop
-from statera.cli.context import ServerSettings, url_host
+from statera.cli.context import ServerSettings, load_context, url_host
 from statera.cli.main import main, split_address
 from statera.cli.parser import build
 from statera.cli.status import describe, span
-from statera.cli.up import tail
+from statera.cli.up import command, tail
+from statera.service.logs import LogSettings
+from statera.service.state import State
 
 COMMANDS = ("up", "down", "status", "doctor", "openrc", "demo", "db")
 
@@ -32,11 +36,11 @@ def test_help_is_a_start(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(len(line) <= 100 for line in printed.splitlines())
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_each_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_each_command(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each command explains itself in sentences and knows the state directory."""
     with pytest.raises(SystemExit) as ended:
-        main([command, "--help"])
+        main([name, "--help"])
     assert ended.value.code == 0
     printed = capsys.readouterr().out
     assert "--state-dir DIR" in printed
@@ -158,9 +162,46 @@ def test_status_text() -> None:
 
 def test_status_text_of_nothing() -> None:
     """Not running: the status says how to start."""
-    nothing = {**RUNNING, "supervisor": None, "processes": [], "machines": []}
+    nothing = {**RUNNING, "supervisor": None, "processes": []}
     assert "`statera up` starts" in describe(nothing)
+    assert "here (m1): silent" in describe(nothing)
     assert NOT_RUNNING not in (0, 1)
+
+
+def test_settings_reach_other_processes_unseen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was chosen on the command line reaches the processes, but not by their arguments."""
+    chosen = {"database.connection": "postgresql://u:hunter2@h/d", "DEFAULT.debug": "true"}
+    context = load_context(tmp_path, chosen)
+    assert "hunter2" not in " ".join(command(context, "api"))
+    for name, value in context.environment().items():
+        monkeypatch.setenv(name, value)
+    there = load_context(tmp_path, {})
+    assert there.database_url == chosen["database.connection"]
+    assert there.get(LogSettings).debug
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a directory away")
+@pytest.mark.parametrize("name", ["status", "down", "openrc", "doctor", "up"])
+def test_other_users_are_told(name: str) -> None:
+    """Who may not read the state directory hears that, instead of that nothing runs."""
+    with tempfile.TemporaryDirectory(prefix="st") as folder:
+        State(Path(folder)).prepare()
+        State(Path(folder)).installation_id()
+        os.chown(folder, 65534, 65534)
+        dropped = "-dac_override,-dac_read_search"  # what lets root look into it all the same
+        statera_there = [sys.executable, "-m", "statera.cli.main", name, "--state-dir", folder]
+        done = subprocess.run(
+            ["setpriv", "--bounding-set", dropped, *statera_there],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1, done.stdout
+    assert "Permission denied" in done.stderr
+    assert "sudo statera" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_tail(tmp_path: Path) -> None:

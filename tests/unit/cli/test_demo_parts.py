@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from statera.cli.clouds import Login
+from statera.cli.console import Stop
 from statera.cli.demo import backend as server
 from statera.cli.demo import client, traffic
 from statera.cli.demo.network import DemoNetwork
+from statera.cli.demo.rest import Refused, Rest
 from tests.installation import eventually, free_port
 
 
@@ -49,6 +52,14 @@ def test_first_byte_is_seen(backend: int) -> None:
     """The watch ends at the first answer, and has no time without one."""
     assert traffic.FirstByte("127.0.0.1", backend).wait(10) is not None
     assert traffic.FirstByte("127.0.0.1", free_port()).wait(0.1) is None
+
+
+def test_silent_api_is_said_in_words() -> None:
+    """An API that does not answer ends the demo with words, not with a traceback."""
+    url = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(Stop, match="does not answer"):
+        Rest(url, Login(url, "admin", "x", "admin")).get("/")
+    assert issubclass(Refused, Stop)
 
 
 def test_script() -> None:

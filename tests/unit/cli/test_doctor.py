@@ -79,7 +79,7 @@ def test_remedies(findings: list[Finding], commands: list[str], healthy: bool) -
 
 def test_missing_program(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that is in no folder is said to be missing, with its package."""
-    monkeypatch.setattr(programs, "found", lambda _: None)
+    monkeypatch.setenv("PATH", "/nowhere")
     assert programs.haproxy() == NO_HAPROXY
     for check, package in (
         (programs.nftables, "nftables"),

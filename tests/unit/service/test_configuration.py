@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +22,8 @@ class Sample:
     place: Path = option(Path("/here"), "A path.")  # noqa: RUF009
     maybe: str | None = option(None, "Perhaps a word.")
     colours: tuple[str, ...] = option(("red", "blue"), "Several words.")
-    words: Mapping[str, str] = option({"a": "b"}, "Words for words.")
     kind: str = option("big", "One of two.", choices=("big", "small"))
     pin: int = option(0, "A number to keep.", secret=True)
-    bolt: int = option(1, "Once called elsewhere.", old="sample.screw")
 
 
 @dataclass(frozen=True)
@@ -70,9 +67,7 @@ def test_defaults(tmp_path: Path) -> None:
         ("maybe = yes", Sample(maybe="yes")),
         ("colours = green, grey", Sample(colours=("green", "grey"))),
         ("colours =", Sample(colours=())),
-        ("words = x: one y, z:", Sample(words={"x": "one y", "z": ""})),
         ("kind = small", Sample(kind="small")),
-        ("screw = 4", Sample(bolt=4)),
         ("# size = 1", Sample()),
     ],
 )

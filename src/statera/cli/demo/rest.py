@@ -19,11 +19,11 @@ T = TypeVar("T")
 _TIMEOUT = 30.0
 
 
-class Refused(Exception):
+class Refused(Stop):
     """The API answered with an error; `status` is its HTTP code."""
 
     def __init__(self, status: int, text: str) -> None:
-        super().__init__(f"{status}: {text}")
+        super().__init__(f"the API refuses ({status}): {text}")
         self.status = status
 
 
@@ -72,6 +72,8 @@ class Rest:
                 return reply.headers, json.loads(text) if text else None
         except urllib.error.HTTPError as error:
             raise Refused(error.code, error.read().decode(errors="replace")[:500]) from error
+        except OSError as error:
+            raise Stop(f"{url} does not answer: {error}") from error
 
 
 def wait_for(what: str, probe: Callable[[], T | None], seconds: float, every: float = 0.05) -> T:

@@ -6,6 +6,7 @@ They carry the installation's short id, so `statera down` finds them without any
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,6 @@ from pathlib import Path
 
 from statera.cli.console import Stop
 from statera.cli.demo import backend
-from statera.cli.doctor.programs import found
 
 _FOLDER = Path("/run/netns")
 
@@ -92,7 +92,7 @@ def _pids(space: str) -> list[int]:
 
 
 def _program() -> str:
-    path = found("ip")
+    path = shutil.which("ip")
     if path is None:
         raise Stop("the `ip` command is missing; `statera doctor` says how to get it")
     return path
@@ -100,6 +100,6 @@ def _program() -> str:
 
 def _ip(*arguments: str) -> None:
     command: Sequence[str] = [_program(), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, umask=0o022)
     if done.returncode != 0:
         raise Stop(f"`ip {' '.join(arguments)}` failed: {done.stderr.strip()}")

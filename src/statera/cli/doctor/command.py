@@ -95,4 +95,4 @@ def run(
 
 
 def _shell(command: str) -> int:
-    return subprocess.run(["/bin/sh", "-c", command], check=False).returncode
+    return subprocess.run(["/bin/sh", "-c", command], check=False, umask=0o022).returncode

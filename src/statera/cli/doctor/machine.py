@@ -15,7 +15,7 @@ import sqlite3
 from pathlib import Path
 
 from statera.cli.doctor.finding import Finding
-from statera.cli.doctor.programs import found, output
+from statera.cli.doctor.programs import output
 from statera.service.state import StateError, check_socket_room
 
 _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
@@ -45,7 +45,7 @@ def judge_capabilities(mask: int) -> Finding:
 
 def kernel() -> list[Finding]:
     """Namespaces, veth pairs, bridges and nftables work here."""
-    unshare = found("unshare")
+    unshare = shutil.which("unshare")
     if unshare is None:
         return [Finding("kernel", False, "unshare is not installed.", package="util-linux")]
     inside = (unshare, "--net", "--")
@@ -58,7 +58,7 @@ def kernel() -> list[Finding]:
         "nftables": ("nft", "add", "table", "inet", "t"),
     }
     for name, (program, *arguments) in tries.items():
-        path = found(program)
+        path = shutil.which(program)
         if path is None:
             continue  # its absence is a finding of its own
         works = output(*inside, path, *arguments) is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -10,12 +9,6 @@ import subprocess
 from statera.cli.doctor.finding import Finding
 
 HAPROXY_NEEDED = (2, 6)
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-def found(program: str) -> str | None:
-    """Return where a program is; the system's folders count even if `PATH` lacks them."""
-    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}")
 
 
 def output(*command: str) -> str | None:
@@ -29,7 +22,7 @@ def output(*command: str) -> str | None:
 
 def haproxy() -> Finding:
     """HAProxy is there, and new enough for the runtime commands that the agent uses."""
-    path = found("haproxy")
+    path = shutil.which("haproxy")
     if path is None:
         return Finding("haproxy", False, "HAProxy is not installed.", package="haproxy")
     return judge_haproxy(output(path, "-v") or "")
@@ -68,7 +61,7 @@ def iproute() -> Finding:
 
 
 def _program(program: str, title: str, package: str, *arguments: str) -> Finding:
-    path = found(program)
+    path = shutil.which(program)
     if path is None:
         return Finding(program, False, f"{title} ({program}) is not installed.", package=package)
     printed = output(path, *arguments)
