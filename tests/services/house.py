@@ -59,11 +59,12 @@ class House:
         self._balancing = TestClient(create_app(context))
         settings = NetworkSettings()
         self._networking = TestClient(create_network(rig.database, NoAuth(), rig.wakes, settings))
-        made = self._network("networks", "network", {"name": "n"})
-        subnet = {"network_id": made["id"], "cidr": "10.1.0.0/16", "ip_version": 4}
-        self.subnet_id: str = self._network("subnets", "subnet", subnet)["id"]
+        self.network_id = self.plug("networks", "network", name="n")["id"]
+        subnet = {"network_id": self.network_id, "cidr": "10.1.0.0/16", "ip_version": 4}
+        self.subnet_id: str = self.plug("subnets", "subnet", **subnet)["id"]
 
-    def _network(self, collection: str, root: str, values: dict[str, Any]) -> dict[str, Any]:
+    def plug(self, collection: str, root: str, **values: Any) -> dict[str, Any]:
+        """Create an object of the Network API."""
         result = self._networking.simulate_post(
             f"/v2.0/{collection}", json={root: values}, headers=HEADERS
         )
@@ -73,7 +74,8 @@ class House:
 
     def call(self, method: str, path: str, body: Any = None) -> int:
         """Send a request to the load balancer API and return the status."""
-        return self._call(method, path, body).status_code
+        status: int = self._call(method, path, body).status_code
+        return status
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         text = None if body is None else msgspec.json.encode(body)
