@@ -48,6 +48,10 @@ class NetworkRecord(msgspec.Struct, frozen=True, kw_only=True):
     spec: NetworkSpec | None = None
 
 
+for _kind in (AmphoraRecord, NetworkRecord):  # as in `spec.document`: not first in a thread
+    msgspec.msgpack.Decoder(_kind)
+
+
 Record = AmphoraRecord | NetworkRecord
 
 
