@@ -1,7 +1,7 @@
 # One or two lines a target; what is longer lives in tools/.
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo down test check fmt bench docs run-packages dev-packages
+.PHONY: help demo down test check fmt bench docs run-packages dev-packages servers
 
 help: ## say what can be asked for
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -12,7 +12,7 @@ demo: .venv/.client ## install all that is needed and show a load balancer at wo
 down: ## stop what `make demo` left running and remove all that it made
 	$(BIN)/statera down
 
-test: check ## everything that CI runs: `make check`, then every other suite
+test: servers check ## everything that CI runs: `make check`, then every other suite
 	tools/run-suites
 
 check: .venv/.dev ## style, types, floors and unit tests, in under a minute
@@ -39,3 +39,6 @@ run-packages:
 
 dev-packages:
 	@tools/install-packages run dev
+
+servers:
+	@tools/install-packages servers

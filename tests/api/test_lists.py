@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -60,9 +59,9 @@ class World:
 
 
 @pytest.fixture(name="world", scope="module")
-def world_fixture(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world_fixture(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One world; no test changes it."""
-    with running_api(empty, tmp_path_factory.mktemp("lists"), ApiSettings()) as api:
+    with running_api(database_kind, tmp_path_factory.mktemp("lists"), ApiSettings()) as api:
         yield World(api)
 
 
@@ -375,19 +374,19 @@ MANY = ",".join(f"w{number}" for number in range(3000))
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_no_url_is_too_much_for_a_database(everywhere: Api, path: str, status: int) -> None:
+def test_no_url_is_too_much_for_a_database(api: Api, path: str, status: int) -> None:
     """NUL, very many words, numbers that are none."""
-    everywhere.load_balancer(tags=["w0"])
-    assert everywhere.call("GET", path, as_="admin@a").status_code == status
+    api.load_balancer(tags=["w0"])
+    assert api.call("GET", path, as_="admin@a").status_code == status
 
 
-def test_tags_are_found_everywhere(everywhere: Api) -> None:
+def test_tags_are_found_everywhere(api: Api) -> None:
     """All of them, each once, whatever else the object carries."""
-    everywhere.load_balancer(name="a", tags=["x", "y", "z"])
-    everywhere.load_balancer(name="b", tags=["x"])
+    api.load_balancer(name="a", tags=["x", "y", "z"])
+    api.load_balancer(name="b", tags=["x"])
 
     def names(query: str) -> list[str]:
-        page = everywhere.get(f"/loadbalancers?sort=name&{query}")
+        page = api.get(f"/loadbalancers?sort=name&{query}")
         return [one["name"] for one in page["loadbalancers"]]
 
     assert names("tags=x,y,x") == ["a"]

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from statera.api.settings import ApiSettings
 from statera.edges.network.protocol import FixedIp, Port, PortRequest
 from statera.lb.errors import Retryable
-from statera.store import writes_creation
 from statera.store.tables.objects import load_balancer
 from statera.store.tables.placement import amphora, counter
 from statera.store.tables.work import work
@@ -235,11 +234,9 @@ def test_a_silent_network_service_is_503_and_cleaned_up_by_work(api: Api) -> Non
         assert connection.scalar(sa.select(work.c.due_at)) == until
 
 
-def test_a_reservation_that_ended_is_not_confirmed(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("settings", [ApiSettings(reservation_seconds=-1)])
+def test_a_reservation_that_ended_is_not_confirmed(api: Api) -> None:
     """503, and the port is given back."""
-    monkeypatch.setattr(writes_creation, "RESERVATION", -1.0)
     result = api.call("POST", "/loadbalancers", {"loadbalancer": {"vip_subnet_id": SUBNET}})
     assert result.status_code == 503
     assert api.networks.ports == {}

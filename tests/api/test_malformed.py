@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -61,9 +60,9 @@ class World:
 
 
 @pytest.fixture(name="shared", scope="module")
-def shared_fixture(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def shared_fixture(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One world for all: no test may change it."""
-    with running_api(empty, tmp_path_factory.mktemp("world"), ApiSettings()) as api:
+    with running_api(database_kind, tmp_path_factory.mktemp("world"), ApiSettings()) as api:
         yield World(api)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
@@ -16,12 +15,6 @@ from statera.store.tables.work import work
 from tests.api.harness import Api
 
 WRITERS = 4
-
-
-@pytest.fixture(name="api")
-def api_fixture(everywhere: Api) -> Api:
-    """Locks are the database's: on each of the three."""
-    return everywhere
 
 
 def _together(acts: list[Callable[[], Any]]) -> list[Any]:

@@ -50,8 +50,11 @@ class Creation:
         vip = Resolver(networks, settings, self._context.looker(caller)).resolve(values)
         tree = self._checked(caller, values)
         row = self._row(values, project_id, vip)
-        self._context.database.write(lambda connection: writes_creation.reserve(connection, row))
+        seconds = self._context.settings.reservation_seconds
+        self._context.database.write(lambda c: writes_creation.reserve(c, row, seconds))
+        self._context.checkpoint("reserved")
         port = self._port(row, vip)
+        self._context.checkpoint("plugged")
         return self._confirm(row | _vip_columns(vip, port), tree, port)
 
     def _checked(self, caller: Caller, values: Values) -> rules_tree.Tree:

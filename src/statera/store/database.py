@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
@@ -21,6 +22,8 @@ from oslo_db import exception as db_errors
 from oslo_db.sqlalchemy import exc_filters
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
+
+from statera.store.types import SQLITE_CLOCK
 
 T = TypeVar("T")
 
@@ -154,7 +157,11 @@ def _server(url: str, pool_size: int, *, reader: bool) -> Engine:
 def _mariadb(dbapi: Any, reader: bool) -> None:
     cursor = dbapi.cursor()
     # `unix_timestamp(now(6))` jumps by an hour where the server's own zone changes to winter time.
-    cursor.execute("SET time_zone = '+00:00', sql_mode = 'TRADITIONAL'")
+    # Texts that are no column's, as a status that a query computes, are compared like columns.
+    cursor.execute(
+        "SET time_zone = '+00:00', sql_mode = 'TRADITIONAL',"
+        " collation_connection = 'utf8mb4_nopad_bin'"
+    )
     if reader:
         cursor.execute("SET SESSION TRANSACTION READ ONLY")
     cursor.close()
@@ -174,6 +181,7 @@ def _sqlite(url: str, durable: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def _connect(dbapi: Any, _record: Any) -> None:
         dbapi.isolation_level = None  # we begin transactions ourselves
+        dbapi.create_function(SQLITE_CLOCK, 0, time.time)
         for pragma in (
             "journal_mode=WAL",
             f"synchronous={'FULL' if durable else 'NORMAL'}",
