@@ -273,6 +273,28 @@ def test_a_page_is_a_fixed_number_of_statements(world: World, path: str) -> None
     assert counts[0] == counts[1] <= 3
 
 
+@pytest.mark.parametrize("path", LISTS[:4])
+def test_a_page_of_a_project_is_not_sorted(world: World, path: str) -> None:
+    """An index holds a project's objects in the order of the list, however many there are."""
+    engine = world.api.database.engine
+    asked: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _u: Any, text: str, values: Any, *_rest: Any) -> None:
+        if "LIMIT" in text:
+            asked.append((text, values))
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        world.api.get(f"{path}?limit=2")
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    ((text, values),) = asked
+    with engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).fetchall()
+    assert "created_at_id" in str(plan)
+    assert "TEMP B-TREE" not in str(plan)
+
+
 @pytest.mark.parametrize(
     ("caller", "query", "expected"),
     [

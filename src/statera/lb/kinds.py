@@ -249,16 +249,25 @@ class Cidr:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A JSON array of one kind; `unique` drops repetitions."""
+    """A JSON array of one kind; `unique` drops repetitions.
+
+    `refusal` is what the API says about the whole list when an item is not of the kind.
+    """
 
     item: Kind
     unique: bool = False
+    refusal: str | None = None
 
     def parse(self, name: str, value: object) -> list[Any]:
         """Return the list of parsed items."""
         if not isinstance(value, list):
             raise InvalidInput.attribute(name, value, f"Value not a valid list: {value}")
-        items = [self.item.parse(name, _present(name, item)) for item in value]
+        try:
+            items = [self.item.parse(name, _present(name, item)) for item in value]
+        except InvalidInput:
+            if self.refusal is None:
+                raise
+            raise InvalidInput.attribute(name, value, self.refusal) from None
         return list(dict.fromkeys(items)) if self.unique else items
 
     def schema(self) -> Schema:
