@@ -1,7 +1,7 @@
 # One or two lines a target; what is longer lives in tools/.
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo down test check fmt bench docs run-packages dev-packages servers
+.PHONY: help demo down test check fmt simulate bench docs run-packages dev-packages servers
 
 help: ## say what can be asked for
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -21,6 +21,9 @@ check: .venv/.dev ## style, types, floors and unit tests, in under a minute
 
 fmt: .venv/.dev ## format the code and mend what can be mended by itself
 	$(BIN)/ruff check --fix-only && $(BIN)/ruff format
+
+simulate: .venv/.dev ## run N schedules of the simulation, or one again: make simulate SEED=7
+	N="$(N)" SEED="$(SEED)" FIRST="$(FIRST)" PYTHONPATH=. $(BIN)/python -m tests.simulation
 
 bench: .venv/.dev ## measure, and write the tables into docs/benchmarks.md; nothing is asserted
 	$(BIN)/python -m bench

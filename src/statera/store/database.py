@@ -3,7 +3,8 @@
 SQLAlchemy Core on our own engine: oslo.db's engine closes SQLite files after each transaction and
 begins deferred, which costs 16 ms a write and ends in busy errors; its exception filters and its
 retry are kept.  Every transaction is a function, because a deadlock or a lost connection means that
-it runs again from the start: it must have no effect outside the database.
+it runs again from the start: it must have no effect outside the database.  A connection that is
+lost in the commit itself is the exception: it may have happened.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from oslo_db.sqlalchemy import exc_filters
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
+from statera.lb.errors import Retryable
 from statera.store.types import SQLITE_CLOCK
 
 T = TypeVar("T")
@@ -53,6 +55,10 @@ def _unreachable(error: Exception, *_context: object) -> None:
 exc_filters.filters("postgresql", sa.exc.OperationalError, _UNREACHABLE)(_unreachable)
 
 
+class InDoubt(Retryable):
+    """Nobody knows whether a transaction happened: look, and only then ask for it again."""
+
+
 class Database:
     """Engine and transactions of one database.
 
@@ -74,11 +80,23 @@ class Database:
         """`sqlite`, `postgresql` or `mysql` (MariaDB)."""
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a read-write transaction and return its result; repeat it on a deadlock."""
+        """Run `work` in a read-write transaction and return its result; repeat it on a deadlock.
+
+        Raise `InDoubt` when the connection broke in the commit: a repetition could do twice what
+        was asked for once.
+        """
 
         def attempt() -> T:
-            with self._turn(), self.engine.begin() as connection:
-                return work(connection)
+            committing = False
+            try:
+                with self._turn(), self.engine.begin() as connection:
+                    result = work(connection)
+                    committing = True
+            except db_errors.DBConnectionError as error:
+                if committing:
+                    raise InDoubt("the database connection broke in a commit") from error
+                raise
+            return result
 
         result: T = _retry(attempt)()
         return result
