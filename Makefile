@@ -1,7 +1,7 @@
 # One or two lines a target; what is longer lives in tools/.
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo down test check fmt bench docs run-packages dev-packages servers
+.PHONY: help demo down test check fmt bench docs soak run-packages dev-packages servers
 
 help: ## say what can be asked for
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,6 +24,9 @@ fmt: .venv/.dev ## format the code and mend what can be mended by itself
 
 bench: .venv/.dev ## measure; every figure is printed, none is asserted
 	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+soak: servers .venv/.dev ## kill workers under writes for ten minutes on each database
+	STATERA_SOAK_SECONDS=600 $(BIN)/pytest -q -rP tests/services/test_kills.py
 
 docs: .venv/.dev ## check that every link in the documentation leads somewhere
 	$(BIN)/python tools/links.py
