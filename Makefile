@@ -22,8 +22,8 @@ check: .venv/.dev ## style, types, floors and unit tests, in under a minute
 fmt: .venv/.dev ## format the code and mend what can be mended by itself
 	$(BIN)/ruff check --fix-only && $(BIN)/ruff format
 
-bench: .venv/.dev ## measure; every figure is printed, none is asserted
-	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+bench: .venv/.dev ## measure, and write the tables into docs/benchmarks.md; nothing is asserted
+	$(BIN)/python -m bench
 
 soak: servers .venv/.dev ## kill workers under writes for ten minutes on each database
 	STATERA_SOAK_SECONDS=600 $(BIN)/pytest -q -rP tests/services/test_kills.py

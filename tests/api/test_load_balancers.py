@@ -186,6 +186,7 @@ BAD_VIPS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"vip_subnet_id": SUBNET, "vip_sg_ids": [UNKNOWN]}, f"Security Group {UNKNOWN} not found."),
     ({"vip_subnet_id": SUBNET, "provider": "x"}, "Provider 'x' is not enabled."),
+    ({"vip_subnet_id": SUBNET, "provider": ""}, "Provider '' is not enabled."),
     ({"vip_subnet_id": SUBNET, "flavor_id": UNKNOWN}, f"{RULE}Invalid flavor_id."),
     ({"vip_subnet_id": SUBNET, "flavor_id": None}, f"{RULE}Invalid flavor_id."),
     ({"vip_subnet_id": SUBNET, "availability_zone": "a"}, f"{RULE}Invalid availability zone."),
@@ -209,6 +210,24 @@ def test_a_port_of_another_device_is_refused(api: Api) -> None:
     result = api.call("POST", "/loadbalancers", {"loadbalancer": {"vip_port_id": PORT}})
     text = f"{RULE}Port {PORT} is already used by device vm "
     assert (result.status_code, result.json["faultstring"]) == (400, text)
+
+
+def test_a_port_that_lost_the_address_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose address it is when the port is claimed counts; the port is given back."""
+    _port(api, (SUBNET, "10.1.0.5"))
+    claim = api.networks.claim_port
+
+    def late(port_id: str, device_id: str, device_owner: str) -> Port:
+        _port(api, (SUBNET, "10.1.0.6"))
+        return claim(port_id, device_id, device_owner)
+
+    monkeypatch.setattr(api.networks, "claim_port", late)
+    before = api.snapshot()
+    result = api.call("POST", "/loadbalancers", {"loadbalancer": {"vip_port_id": PORT}})
+    text = f"{RULE}No VIP address found on the specified VIP port within the specified subnet."
+    assert (result.status_code, result.json["faultstring"]) == (400, text)
+    assert api.snapshot() == before
+    assert api.networks.ports[PORT].device_id == ""
 
 
 def test_a_taken_address_is_409_and_leaves_nothing(api: Api) -> None:

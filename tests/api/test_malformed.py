@@ -238,6 +238,22 @@ VALUES: list[tuple[str, str, dict[str, Any], str | None]] = [
         {"allowed_cidrs": ["10.0.0.0/33"]},
         _field("allowed_cidrs", "10.0.0.0/33", "Value should be IPv4 or IPv6 CIDR format"),
     ),
+    (
+        "listener",
+        "PUT",
+        {"allowed_cidrs": ["fe80::1%x -f shadow"]},
+        _field("allowed_cidrs", "fe80::1%x -f shadow", "Value should be IPv4 or IPv6 CIDR format"),
+    ),
+    *(
+        (
+            resource,
+            verb,
+            {"alpn_protocols": ["h2", "h3"]},
+            _field("alpn_protocols", "['h2', 'h3']", "Value should be a valid ALPN protocol ID"),
+        )
+        for resource in ("listener", "pool")
+        for verb in ("POST", "PUT")
+    ),
     ("listener", "PUT", {"tags": ["x" * 256]}, None),
     ("pool", "POST", {"lb_algorithm": "RANDOM"}, None),
     ("pool", "POST", {"session_persistence": []}, None),

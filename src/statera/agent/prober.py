@@ -18,6 +18,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping
 
 from statera.agent.space import Space
+from statera.lb.errors import Retryable
 
 LOG = logging.getLogger(__name__)
 
@@ -28,6 +29,9 @@ _ECHO = {socket.AF_INET: (8, 0), socket.AF_INET6: (128, 129)}
 _SOL_RAW, _ICMP_FILTER = 255, 1
 _ICMP6_FILTER = 1
 _TOKEN = 16
+_SO_RCVBUFFORCE = 33
+_BUFFER = 8 << 20
+"""Bytes: answers to thousands of requests that were sent at once are lost in the usual buffer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +108,7 @@ class Prober:
             await self._send(target.address, token)
             async with asyncio.timeout(target.timeout):
                 await answer
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError, Retryable):
             return False
         finally:
             del self._waiting[token]
@@ -151,6 +155,7 @@ def _open(family: socket.AddressFamily) -> socket.socket:
         blocked = [0xFFFFFFFF] * 8
         blocked[129 >> 5] &= ~(1 << (129 & 31))
         opened.setsockopt(socket.IPPROTO_ICMPV6, _ICMP6_FILTER, struct.pack("=8I", *blocked))
+    opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
     opened.setblocking(False)
     return opened
 

@@ -5,6 +5,7 @@ The network service is asked before and between the transactions, never inside o
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +16,14 @@ from statera.api import policy
 from statera.api.context import ApiContext
 from statera.api.desk import Desk, new_id
 from statera.api.tree import planted, tree_reply
-from statera.api.vip import Resolver, Vip
-from statera.edges.network.protocol import AddressInUse, Port, PortRequest
+from statera.api.vip import Resolver, Vip, missing_on_port
+from statera.edges.network.protocol import (
+    DEVICE_OWNER,
+    AddressInUse,
+    Port,
+    vip_device,
+    vip_port,
+)
 from statera.lb import rules_listener, rules_pool, rules_provider, rules_tree
 from statera.lb.caller import Caller
 from statera.lb.errors import Conflict, InvalidInput, Retryable, UserError
@@ -25,18 +32,6 @@ from statera.lb.statuses import OFFLINE
 from statera.store import writes_creation
 
 LOG = logging.getLogger(__name__)
-
-DEVICE_OWNER = "Octavia"
-
-
-def port_name(load_balancer_id: str) -> str:
-    """Return the name of the VIP port that the service makes."""
-    return f"octavia-lb-{load_balancer_id}"
-
-
-def device_of(load_balancer_id: str) -> str:
-    """Return the device id that a VIP port is bound to."""
-    return f"lb-{load_balancer_id}"
 
 
 class Creation:
@@ -89,7 +84,7 @@ class Creation:
     def _provider(self, values: Values) -> str:
         if "provider" not in values.given:
             return self._context.settings.default_provider_driver
-        provider: str = values["provider"] or "amphora"
+        provider: str = "amphora" if values["provider"] is None else values["provider"]
         if provider not in self._context.settings.providers():
             raise InvalidInput(f"Provider '{provider}' is not enabled.")
         return provider
@@ -114,20 +109,14 @@ class Creation:
     def _port(self, row: Mapping[str, Any], vip: Vip) -> Port:
         """Return the VIP port, made or claimed; leave nothing behind where that is refused."""
         load_balancer_id = row["id"]
-        networks, device = self._context.networks, device_of(load_balancer_id)
+        networks = self._context.networks
         try:
             if vip.port_id is not None:
+                device = vip_device(load_balancer_id)
                 return networks.claim_port(vip.port_id, device, DEVICE_OWNER)
             wanted = ((vip.subnet_id, vip.address), *vip.additional)
             return networks.ensure_port(
-                PortRequest(
-                    name=port_name(load_balancer_id),
-                    project_id=row["project_id"],
-                    network_id=vip.network_id,
-                    device_id=device,
-                    device_owner=DEVICE_OWNER,
-                    fixed_ips=wanted,
-                )
+                vip_port(load_balancer_id, row["project_id"], vip.network_id, wanted)
             )
         except AddressInUse as error:
             self._leave(load_balancer_id)
@@ -155,16 +144,30 @@ class Creation:
             return tree_reply(connection, self._desk, full, bool(rows.listeners or rows.pools))
 
         try:
+            _refuse_moved(row, port)
             _refuse_cidrs(row, tree)
             reply = self._context.write(work)
         except UserError:
-            self._context.networks.release_port(port.id, device_of(load_balancer_id))
+            self._context.networks.release_port(port.id, vip_device(load_balancer_id))
             self._leave(load_balancer_id)
             raise
         if reply is None:
-            self._context.networks.release_port(port.id, device_of(load_balancer_id))
+            self._context.networks.release_port(port.id, vip_device(load_balancer_id))
             raise Retryable("The creation of the load balancer took too long.")
         return reply
+
+
+def _refuse_moved(row: Mapping[str, Any], port: Port) -> None:
+    """Raise `InvalidInput` for a user's port that lost the VIP before it was claimed.
+
+    The address may be somebody else's by now.
+    """
+    held = {(each.subnet_id, ipaddress.ip_address(each.ip_address)) for each in port.fixed_ips}
+    vips = [(row["vip_subnet_id"], row["vip_address"])]
+    vips += [(vip["subnet_id"], vip["ip_address"]) for vip in row["additional_vips"]]
+    for subnet_id, address in vips:
+        if address is None or (subnet_id, ipaddress.ip_address(address)) not in held:
+            raise missing_on_port()
 
 
 def _refuse_cidrs(row: Mapping[str, Any], tree: rules_tree.Tree) -> None:

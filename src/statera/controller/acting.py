@@ -15,7 +15,15 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from statera.edges.compute.protocol import Compute
-from statera.edges.network.protocol import AddressInUse, Networks, PortRequest
+from statera.edges.network.protocol import (
+    DEVICE_OWNER,
+    AddressInUse,
+    Networks,
+    Port,
+    PortRequest,
+    vip_device,
+    vip_port,
+)
 from statera.lb.errors import Bug, Retryable
 from statera.plan import steps
 from statera.service.wake import DOCUMENTS, Wakes
@@ -23,7 +31,6 @@ from statera.store import amphorae, documents, settling
 from statera.store.database import Database
 from statera.store.work import Claim, fenced
 
-DEVICE_OWNER = "Octavia"
 BOUNDARIES = ("begun", "called", "done")
 CHECKPOINTS = tuple(f"{kind.__name__}.{each}" for kind in steps.KINDS for each in BOUNDARIES)
 """Every name that `checkpoint` is called with."""
@@ -39,11 +46,6 @@ class Edges:
     networks: Networks
     compute: Compute
     wakes: Wakes
-
-
-def vip_device(load_balancer_id: str) -> str:
-    """Return the device id of a load balancer's VIP port."""
-    return f"lb-{load_balancer_id}"
 
 
 class Actor:
@@ -75,7 +77,7 @@ class Actor:
             case steps.PlaceAmphora(amphora_id=amphora_id):
                 place = compute.place(amphora_id, owner.load_balancer_id)
                 return self._fenced(amphorae.place, amphora_id, place.machine_id, place.compute_id)
-            case steps.EnsurePort():
+            case steps.EnsurePort() | steps.EnsureVip():
                 return self._plug(step)
             case steps.ReleasePort(amphora_id=amphora_id, subnet_id=subnet, port_id=port_id):
                 networks.release_port(port_id, amphora_id)
@@ -110,7 +112,9 @@ class Actor:
                 return lambda connection: settling.bury(connection, held)
         raise Bug(f"nobody takes the step {step}")
 
-    def _plug(self, step: steps.EnsurePort) -> Callable[[Connection], None]:
+    def _plug(self, step: steps.EnsurePort | steps.EnsureVip) -> Callable[[Connection], None]:
+        if isinstance(step, steps.EnsureVip):
+            return self._plug_vip(step)
         request = PortRequest(
             name=step.name,
             project_id=step.project_id,
@@ -119,14 +123,28 @@ class Actor:
             device_owner=DEVICE_OWNER,
             fixed_ips=tuple((subnet, None) for subnet in step.address_subnets),
         )
-        try:
-            port = self._edges.networks.ensure_port(request)
-        except AddressInUse as error:
-            raise Retryable(str(error)) from error
+        if step.subnet_id is not None:
+            # No member may need it by the time a successor looks: this note finds it even then.
+            begun = self._fenced(amphorae.plug_subnet, step.amphora_id, step.subnet_id, "")
+            self._edges.database.write(begun)
+        port = self._ensured(request)
         if step.subnet_id is not None:
             return self._fenced(amphorae.plug_subnet, step.amphora_id, step.subnet_id, port.id)
         address = port.fixed_ips[0].ip_address if port.fixed_ips else None
         return self._fenced(amphorae.plug_vip_network, step.amphora_id, port.id, address)
+
+    def _plug_vip(self, step: steps.EnsureVip) -> Callable[[Connection], None]:
+        held = self._held
+        port = self._ensured(
+            vip_port(held.load_balancer_id, step.project_id, step.network_id, step.addresses)
+        )
+        return lambda connection: settling.plug_vip(connection, held, port.id)
+
+    def _ensured(self, request: PortRequest) -> Port:
+        try:
+            return self._edges.networks.ensure_port(request)
+        except AddressInUse as error:
+            raise Retryable(str(error)) from error
 
     def _fenced(self, write: Callable[..., Any], *arguments: Any) -> Callable[[Connection], None]:
         def work(connection: Connection) -> None:

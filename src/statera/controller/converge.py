@@ -7,7 +7,7 @@ after a crash are the same code.
 from __future__ import annotations
 
 import logging
-import threading
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,15 +31,18 @@ MOST_ROUNDS = 50
 
 
 class Held:
-    """A claim together with the news that it is lost."""
+    """A claim, and until when it stands (monotonic seconds), as far as this process knows.
 
-    def __init__(self, claim: Claim) -> None:
+    A keeper that the database keeps waiting cannot say that a lease has run out: the clock does.
+    """
+
+    def __init__(self, claim: Claim, until: float) -> None:
         self.claim = claim
-        self.lost = threading.Event()
+        self.until = until
 
     def check(self) -> None:
-        """Raise `LeaseLost` once the claim is known to be lost."""
-        if self.lost.is_set():
+        """Raise `LeaseLost` unless the claim stands."""
+        if time.monotonic() >= self.until:
             raise LeaseLost(f"load balancer {self.claim.load_balancer_id}: the lease ran out")
 
 

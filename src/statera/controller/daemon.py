@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy.engine import Connection
@@ -112,9 +113,10 @@ class _Controller:
         """Claim what there are workers for, then wait for a wake-up or for a worker."""
         with self._lock:
             free = self._free
+        until = time.monotonic() + self._settings.lease_seconds
         claims = self._claim(free) if free else []
         for claim in claims:
-            held = Held(claim)
+            held = Held(claim, until)
             self._keeper.add(held)
             with self._lock:
                 self._free -= 1

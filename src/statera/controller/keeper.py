@@ -16,23 +16,23 @@ LOG = logging.getLogger(__name__)
 
 
 class Keeper:
-    """Knows the running work.  A lease that cannot be prolonged in time is lost at once."""
+    """Knows the running work.  Work whose lease could not be prolonged in time stops by itself."""
 
     def __init__(self, database: Database, lease_seconds: float) -> None:
         self._database = database
         self._lease = lease_seconds
         self._lock = threading.Lock()
-        self._running: dict[Held, float] = {}
+        self._running: set[Held] = set()
 
     def add(self, held: Held) -> None:
-        """Prolong a claim that was made just now, from now on."""
+        """Prolong a claim from now on."""
         with self._lock:
-            self._running[held] = time.monotonic() + self._lease
+            self._running.add(held)
 
     def remove(self, held: Held) -> None:
         """Let a claim be."""
         with self._lock:
-            self._running.pop(held, None)
+            self._running.discard(held)
 
     def run(self, stop: threading.Event) -> None:
         """Prolong until `stop`."""
@@ -47,7 +47,7 @@ class Keeper:
             self._prolong(held)
 
     def _prolong(self, held: Held) -> None:
-        began = time.monotonic()
+        until = time.monotonic() + self._lease
 
         def extend(connection: Connection) -> bool:
             return work.extend(connection, held.claim, self._lease)
@@ -56,12 +56,11 @@ class Keeper:
             kept = self._database.write(extend)
         except Exception as error:
             LOG.warning("lease.unreachable error=%s", type(error).__name__)
-            kept = time.monotonic() < self._running.get(held, 0.0)
-        else:
-            with self._lock:
-                if kept and held in self._running:
-                    self._running[held] = began + self._lease
+            return
         with self._lock:
-            if not kept and held in self._running:
-                LOG.warning("lease.lost load_balancer=%s", held.claim.load_balancer_id)
-                held.lost.set()
+            running = held in self._running
+        if kept:
+            held.until = until
+        elif running:
+            LOG.warning("lease.lost load_balancer=%s", held.claim.load_balancer_id)
+            held.until = 0.0

@@ -11,7 +11,7 @@ import uuid
 from statera.edges.network.protocol import Networks, Port
 from statera.lb.errors import Retryable
 from statera.plan.desired import Desired
-from statera.plan.observation import Amphora, Observation, Plug, Range, Segment
+from statera.plan.observation import Observation, Plug, Range, Segment
 from statera.store.desired import Stored
 
 
@@ -23,28 +23,30 @@ def observe(stored: Stored, networks: Networks, *, reports: bool) -> Observation
     fresh = str(uuid.uuid4())
     if stored.desired.load_balancer.live is None:
         return Observation(fresh, amphorae=stored.amphorae, reports=reports)
-    homes = _homes(stored.desired, networks)
+    homes = _homes(stored, networks)
     return Observation(
         fresh,
         amphorae=stored.amphorae,
-        plugs=_plugs(stored.amphorae, networks),
+        plugs=_plugs(stored, networks),
         segments=_segments(stored.desired, homes, networks),
         homes=homes,
         reports=reports,
     )
 
 
-def _homes(desired: Desired, networks: Networks) -> dict[str, str]:
-    balancer = desired.load_balancer
+def _homes(stored: Stored, networks: Networks) -> dict[str, str]:
+    balancer = stored.desired.load_balancer
     here = {balancer.vip_subnet_id, *(each.subnet_id for each in balancer.additional_vips)}
-    wanted = {m.subnet_id for m in desired.members if m.live and m.subnet_id} - here
-    found = [networks.subnet(subnet_id) for subnet_id in sorted(wanted)]
+    wanted = {m.subnet_id for m in stored.desired.members if m.live}
+    wanted.update(subnet for each in stored.amphorae for subnet in each.ports)
+    found = [networks.subnet(subnet_id) for subnet_id in sorted(filter(None, wanted - here))]
     return {subnet.id: subnet.network_id for subnet in found if subnet is not None}
 
 
-def _plugs(amphorae: tuple[Amphora, ...], networks: Networks) -> dict[str, Plug]:
-    noted = {port for each in amphorae for port in (each.port_id, *each.ports.values()) if port}
-    found = [networks.port(port_id) for port_id in sorted(noted)]
+def _plugs(stored: Stored, networks: Networks) -> dict[str, Plug]:
+    noted = {port for each in stored.amphorae for port in (each.port_id, *each.ports.values())}
+    noted.add(stored.desired.load_balancer.vip_port_id)
+    found = [networks.port(port_id) for port_id in sorted(filter(None, noted))]
     return {port.id: _plug(port) for port in found if port is not None}
 
 

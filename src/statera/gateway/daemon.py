@@ -21,21 +21,24 @@ import msgspec
 from websockets.asyncio.server import ServerConnection, unix_serve
 from websockets.exceptions import ConnectionClosed
 
-from statera.gateway.reports import Reports
+from statera.gateway.refusals import Refusals
+from statera.gateway.reports import Reports, is_id
 from statera.gateway.settings import GatewaySettings
 from statera.gateway.stream import Stream, Streams
 from statera.gateway.threads import Threads
 from statera.service.wake import DOCUMENTS, WORK, Wakes
 from statera.spec import wire
-from statera.store import documents, observations
+from statera.store import documents, observations, refusals
 from statera.store.database import Database
 from statera.store.documents import Head
+from statera.store.holdings import survey
 
 LOG = logging.getLogger(__name__)
 
-OVERLAP = 10.0
-"""Seconds looked back over for documents: a transaction may commit later than it wrote its time."""
+LATELY = 10.0
+"""Seconds looked back over for documents when woken; a slow look finds what committed later."""
 HELLO_SECONDS = 10.0
+LONGEST_HOST = 255
 POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
 
@@ -62,9 +65,10 @@ class _Gateway:
         self._wakes = wakes
         self._settings = settings
         self._streams = Streams()
+        self._refusals = Refusals(threads)
         self._connections: dict[str, ServerConnection] = {}
         self._closing: set[asyncio.Task[None]] = set()
-        self._since = 0.0
+        self._noting = asyncio.Lock()  # who came and went is written in the order of events
 
     async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         await self._threads.write(lambda c: observations.beat(c, self._id))
@@ -86,18 +90,25 @@ class _Gateway:
             await asyncio.gather(*helpers, return_exceptions=True)
             server.close()
             await server.wait_closed()
+            await self._refusals.flush()
             await self._threads.write(lambda c: observations.vanish(c, self._id))
             LOG.info("gateway.stopped gateway=%s", self._id)
 
     async def _serve(self, connection: ServerConnection) -> None:
         """Keep one stream until either side ends it."""
-        if not _is_ours(connection):
+        uid = _uid(connection)
+        peer = f"uid {uid}"
+        if uid not in (0, os.geteuid()):
+            self._refusals.note(peer, refusals.MACHINE, ["-"])
             await connection.close(POLICY_VIOLATION, "not the agent's user")
             return
         try:
             hello = await self._greet(connection)
-            if hello is not None:
-                await self._converse(connection, hello)
+            arrival = await self._admit(hello, peer) if hello is not None else None
+            if hello is None or arrival is None:
+                await connection.close(POLICY_VIOLATION, "no hello")
+            else:
+                await self._converse(connection, hello, arrival)
         except ConnectionClosed:
             pass
         except (TimeoutError, msgspec.DecodeError) as error:
@@ -106,18 +117,47 @@ class _Gateway:
 
     async def _greet(self, connection: ServerConnection) -> wire.Hello | None:
         hello = await asyncio.wait_for(_receive(connection), HELLO_SECONDS)
-        if isinstance(hello, wire.Hello):
-            return hello
-        await connection.close(POLICY_VIOLATION, "no hello")
-        return None
+        return hello if isinstance(hello, wire.Hello) else None
 
-    async def _converse(self, connection: ServerConnection, hello: wire.Hello) -> None:
-        stream = Stream(hello, self._threads, connection.send)
-        reports = Reports(hello.machine_id, self._threads, self._wakes)
+    async def _admit(self, hello: wire.Hello, peer: str) -> observations.Arrival | None:
+        """Say who arrives, before anybody is replaced; None if the peer is not that machine."""
+        machine_id = hello.machine_id
+        if not is_id(machine_id) or len(hello.host) > LONGEST_HOST:
+            return None
+        try:
+            await self._threads.read(lambda c: observations.authenticate(c, machine_id, peer))
+        except observations.NotThisMachine:
+            self._refusals.note(peer, refusals.MACHINE, [machine_id])
+            return None
+        held = [each for each in hello.held if is_id(each.id)]
+        found = await self._threads.read(lambda c: survey(c, machine_id, held))
+        self._refusals.note(machine_id, refusals.AMPHORA, found.foreign)
+        if found.unknown or found.ahead:
+            strange = ",".join(found.unknown[:10])
+            newer = ",".join(found.ahead[:10])
+            LOG.warning(
+                "machine.estranged machine=%s unknown=%s ahead=%s", machine_id, strange, newer
+            )
+        return observations.Arrival(
+            machine_id=machine_id,
+            peer=peer,
+            host=hello.host,
+            gateway_id=self._id,
+            abilities=hello.abilities,
+            occupied=(*hello.occupied, *found.ranges),
+            unknown=len(found.unknown),
+            ahead=found.ahead,
+        )
+
+    async def _converse(
+        self, connection: ServerConnection, hello: wire.Hello, arrival: observations.Arrival
+    ) -> None:
+        stream = Stream(hello, arrival, self._threads, connection.send)
+        reports = Reports(hello.machine_id, self._threads, self._wakes, self._refusals.note)
         self._replace(stream, connection)
         helpers: list[asyncio.Task[None]] = []
         try:
-            await self._arrive(hello)
+            await self._arrive(stream)
             welcome = wire.Welcome(
                 gateway_id=self._id, report_interval=self._settings.report_interval
             )
@@ -125,16 +165,24 @@ class _Gateway:
             for work in (stream.run(), reports.judge(), self._flush(reports)):
                 helpers.append(asyncio.create_task(self._tend(work, stream, connection)))
             await stream.offer_everything()
-            while True:
-                message = await _receive(connection)
-                if isinstance(message, wire.Report):
-                    await reports.take(message)
+            await self._listen(connection, stream, reports)
         finally:
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
             await reports.flush()
             await self._depart(stream)
+
+    async def _listen(self, connection: ServerConnection, stream: Stream, reports: Reports) -> None:
+        """Take reports until a newer stream of the machine counts: an older one is out of date."""
+        while self._streams.counts(stream):
+            try:
+                message = await _receive(connection)
+            except msgspec.DecodeError as error:  # rubbish, or of a later release: not for us
+                LOG.warning("stream.unreadable machine=%s error=%.200s", stream.machine_id, error)
+                continue
+            if isinstance(message, wire.Report) and self._streams.counts(stream):
+                await reports.take(message)
 
     def _replace(self, stream: Stream, connection: ServerConnection) -> None:
         """Let a stream count for its machine; an older one is ended."""
@@ -146,18 +194,18 @@ class _Gateway:
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
-    async def _arrive(self, hello: wire.Hello) -> None:
-        arrival = observations.Arrival(
-            hello.machine_id, hello.host, self._id, hello.abilities, hello.occupied
-        )
-        waiting = await self._threads.write(lambda c: observations.arrive(c, arrival))
-        LOG.info("machine.connected machine=%s host=%s", hello.machine_id, hello.host)
+    async def _arrive(self, stream: Stream) -> None:
+        async with self._noting:
+            waiting = await self._threads.write(lambda c: observations.arrive(c, stream.arrival))
+        LOG.info("machine.connected machine=%s host=%s", stream.machine_id, stream.arrival.host)
         if waiting:
             self._wakes.send(WORK)
 
     async def _depart(self, stream: Stream) -> None:
-        if self._streams.remove(stream):
-            machine_id = stream.machine_id
+        machine_id = stream.machine_id
+        async with self._noting:
+            if not self._streams.remove(stream):
+                return
             self._connections.pop(machine_id, None)
             await self._threads.write(lambda c: observations.depart(c, machine_id, self._id))
             LOG.info("machine.disconnected machine=%s", machine_id)
@@ -183,9 +231,18 @@ class _Gateway:
         while True:
             await asyncio.sleep(self._settings.beat_interval)
             try:
-                await self._threads.write(lambda c: observations.beat(c, self._id))
+                await self._beat_once()
             except Exception as error:
                 LOG.warning("gateway.silent error=%s", error)
+            await self._refusals.flush()
+
+    async def _beat_once(self) -> None:
+        """Beat; whoever took us for dead meanwhile took our machines for silent: they are not."""
+        async with self._noting:
+            here = [stream.arrival for stream in self._streams.all()]
+            waiting = await self._threads.write(lambda c: observations.beat(c, self._id, here))
+        if waiting:
+            self._wakes.send(WORK)
 
     async def _publish(self) -> None:
         """Offer new documents to the streams: when woken at once, and by a slow look."""
@@ -214,11 +271,8 @@ class _Gateway:
         return True
 
     async def _offer_news(self) -> None:
-        since = self._since - OVERLAP
-        heads: list[Head] = await self._threads.read(lambda c: documents.heads_since(c, since))
-        if heads:
-            self._since = max(self._since, heads[-1].published_at)
-            self._streams.offer(heads)
+        heads: list[Head] = await self._threads.read(lambda c: documents.heads_of_late(c, LATELY))
+        self._streams.offer(heads)
 
 
 async def _receive(connection: ServerConnection) -> wire.FromAgent:
@@ -238,12 +292,9 @@ def _listen(path: Path) -> socket.socket:
     return listener
 
 
-def _is_ours(connection: ServerConnection) -> bool:
-    """Say whether the peer runs as root or as our own user."""
+def _uid(connection: ServerConnection) -> int:
+    """Return the user that the peer runs as, which the kernel vouches for."""
     peer = connection.transport.get_extra_info("socket")
     credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     _pid, uid, _gid = struct.unpack("3i", credentials)
-    if uid in (0, os.geteuid()):
-        return True
-    LOG.warning("stream.foreign uid=%d", uid)
-    return False
+    return int(uid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -35,10 +35,10 @@ def build(desired: Desired, amphora: Amphora, observation: Observation) -> wire.
         role=amphora.role,
         priority=PRIORITIES[amphora.role],
         enabled=balancer.admin_state_up,
-        vips=tuple(address for _subnet, address in _vips(desired)),
+        vips=tuple(address for _subnet, address in vips(desired)),
         interfaces=tuple(_interfaces(desired, amphora, observation)),
-        listeners=tuple(_listener(each, desired) for each in desired.listeners if each.live),
-        pools=tuple(_pool(each, desired) for each in desired.pools if each.live),
+        listeners=_listeners(desired),
+        pools=_pools(desired),
         cookie_key=hashlib.sha256(balancer.id.encode()).hexdigest()[:32],
     )
 
@@ -51,7 +51,7 @@ def same(one: wire.AmphoraSpec, other: wire.AmphoraSpec) -> bool:
 
 def vip_subnets(desired: Desired) -> tuple[str, ...]:
     """Return the subnets of the VIP and of the additional VIPs, each once."""
-    return tuple(dict.fromkeys(subnet for subnet, _address in _vips(desired) if subnet))
+    return tuple(dict.fromkeys(subnet for subnet, _address in vips(desired) if subnet))
 
 
 def member_subnets(desired: Desired, observation: Observation) -> tuple[str, ...]:
@@ -61,7 +61,8 @@ def member_subnets(desired: Desired, observation: Observation) -> tuple[str, ...
     return tuple(subnet for subnet in sorted(wanted) if observation.homes.get(subnet, here) != here)
 
 
-def _vips(desired: Desired) -> list[tuple[str | None, str]]:
+def vips(desired: Desired) -> list[tuple[str | None, str]]:
+    """Return (subnet, address) of the VIP and of the additional VIPs."""
     balancer = desired.load_balancer
     more = [(each.subnet_id, each.ip_address) for each in balancer.additional_vips]
     pairs = [(balancer.vip_subnet_id, balancer.vip_address), *more]
@@ -74,8 +75,8 @@ def _interfaces(
     balancer = desired.load_balancer
     if amphora.port_id is not None and balancer.vip_network_id is not None:
         segment = observation.segments[balancer.vip_network_id]
-        vips = [wire.Address(ip=ip, prefix=_full(ip)) for _subnet, ip in _vips(desired)]
-        yield _interface(amphora.port_id, segment, observation, vips)
+        own = [wire.Address(ip=ip, prefix=_full(ip)) for _subnet, ip in vips(desired)]
+        yield _interface(amphora.port_id, segment, observation, own)
     for subnet in member_subnets(desired, observation):
         segment = observation.segments[observation.homes[subnet]]
         yield _interface(amphora.ports[subnet], segment, observation, None)
@@ -119,34 +120,44 @@ def _full(address: str) -> int:
     return ipaddress.ip_address(address).max_prefixlen
 
 
-def _listener(row: Listener, desired: Desired) -> wire.Listener:
+def _listeners(desired: Desired) -> tuple[wire.Listener, ...]:
     pools = {pool.id for pool in desired.pools if pool.live}
+    return tuple(_listener(each, pools) for each in desired.listeners if each.live)
+
+
+def _listener(row: Listener, pools: set[str]) -> wire.Listener:
     return wire.Listener(
         id=row.id,
         protocol=row.protocol,
         port=row.protocol_port,
-        connection_limit=row.connection_limit,
         default_pool_id=row.default_pool_id if row.default_pool_id in pools else None,
         enabled=row.admin_state_up,
-        timeout_client_data=row.timeout_client_data,
-        timeout_member_connect=row.timeout_member_connect,
-        timeout_member_data=row.timeout_member_data,
-        timeout_tcp_inspect=row.timeout_tcp_inspect,
-        insert_headers={name: str(value) for name, value in (row.insert_headers or {}).items()},
-        allowed_cidrs=tuple(row.allowed_cidrs or ()),
+        **msgspec.structs.asdict(row.traffic),
     )
 
 
-def _pool(row: Pool, desired: Desired) -> wire.Pool:
-    monitor = next((m for m in desired.monitors if m.live and m.pool_id == row.id), None)
+def _pools(desired: Desired) -> tuple[wire.Pool, ...]:
+    members: dict[str, list[wire.Member]] = {}
+    for each in desired.members:
+        if each.live:
+            members.setdefault(each.pool_id, []).append(_member(each))
+    monitors = {each.pool_id: _monitor(each) for each in desired.monitors if each.live}
+    return tuple(
+        _pool(each, monitors.get(each.id), members.get(each.id, ()))
+        for each in desired.pools
+        if each.live
+    )
+
+
+def _pool(row: Pool, monitor: wire.Monitor | None, members: Iterable[wire.Member]) -> wire.Pool:
     return wire.Pool(
         id=row.id,
         protocol=row.protocol,
         algorithm=row.lb_algorithm,
         enabled=row.admin_state_up,
         persistence=_persistence(row),
-        monitor=_monitor(monitor) if monitor else None,
-        members=tuple(_member(m) for m in desired.members if m.live and m.pool_id == row.id),
+        monitor=monitor,
+        members=tuple(members),
     )
 
 

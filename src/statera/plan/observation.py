@@ -66,6 +66,8 @@ class Reported:
     serving: bool = False
     retired: bool = False
     faults: tuple[Fault, ...] = ()
+    estranged: bool = False
+    """The agent holds what this database did not publish."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Amphora:
     port_id: str | None = None
     vrrp_ip: str | None = None
     ports: Mapping[str, str] = field(default_factory=dict)
-    """Further ports: subnet id -> port id."""
+    """Further ports: subnet id -> port id, empty while the port is being made."""
     connected: bool = False
     """The machine's agent has a stream to a gateway."""
     abilities: frozenset[str] = frozenset()
@@ -101,6 +103,6 @@ class Observation:
     segments: Mapping[str, Segment] = field(default_factory=dict)
     """Networks, by id."""
     homes: Mapping[str, str] = field(default_factory=dict)
-    """Subnet id of a member -> network id; subnets that are gone are missing."""
+    """Subnet id of a member or a port -> network id; subnets that are gone are missing."""
     reports: bool = True
     """Agents report; without, a published document counts as in force."""

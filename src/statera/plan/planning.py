@@ -20,6 +20,7 @@ from statera.plan.steps import (
     Blocked,
     Bury,
     EnsurePort,
+    EnsureVip,
     LapseReservation,
     PlaceAmphora,
     Plan,
@@ -63,7 +64,7 @@ def plan(desired: Desired, observation: Observation, now: float) -> Plan:
             steps += _addition(desired, observation, role)
         else:
             steps += _upkeep(desired, observation, amphora)
-    return ordered(*steps)
+    return ordered(*steps, *_vip(desired, observation))
 
 
 def _addition(desired: Desired, observation: Observation, role: str) -> list[Step]:
@@ -82,12 +83,12 @@ def _upkeep(desired: Desired, observation: Observation, amphora: Amphora) -> lis
     spec = document.build(desired, amphora, observation)
     published, reported = amphora.published, _in_force(amphora, observation)
     current = bool(published and published.spec and document.same(spec, published.spec))
-    reached = current and _order(reported) == _order(published)
+    reached = current and not _is_ahead(amphora) and _order(reported) == _order(published)
     steps: list[Step] = []
     if not reached:
         steps = _publishing(observation, amphora, spec, current=current)
     elif reported and any(not fault.final for fault in reported.faults):
-        steps = [_await(amphora, "the agent tries again what has failed")]
+        steps = [AwaitReport(amphora_id=amphora.id, reason="the agent tries again what has failed")]
     blocked = next((step for step in steps if isinstance(step, Blocked)), None)
     steps += _settling(desired, amphora, _State(reported, reached, blocked))
     if reached:
@@ -112,19 +113,25 @@ def _missing(desired: Desired, observation: Observation, amphora: Amphora) -> li
     if amphora.port_id not in observation.plugs:
         steps.append(_vip_network_port(desired, amphora.id))
     steps += [
-        EnsurePort(
-            rank=1,
-            amphora_id=amphora.id,
-            name=f"{port_name(amphora.id)}-{subnet}",
-            project_id=desired.load_balancer.project_id,
-            network_id=observation.homes[subnet],
-            address_subnets=(subnet,),
-            subnet_id=subnet,
-        )
+        _subnet_port(desired, observation, amphora, subnet)
         for subnet in document.member_subnets(desired, observation)
         if amphora.ports.get(subnet) not in observation.plugs
     ]
     return steps
+
+
+def _subnet_port(
+    desired: Desired, observation: Observation, amphora: Amphora, subnet: str
+) -> EnsurePort:
+    return EnsurePort(
+        rank=1,
+        amphora_id=amphora.id,
+        name=f"{port_name(amphora.id)}-{subnet}",
+        project_id=desired.load_balancer.project_id,
+        network_id=observation.homes[subnet],
+        address_subnets=(subnet,),
+        subnet_id=subnet,
+    )
 
 
 def _vip_network_port(desired: Desired, amphora_id: str) -> EnsurePort:
@@ -141,6 +148,21 @@ def _vip_network_port(desired: Desired, amphora_id: str) -> EnsurePort:
     )
 
 
+def _vip(desired: Desired, observation: Observation) -> list[Step]:
+    """Return the step that makes a VIP port again; last, as the VIP works without it.
+
+    The API made it before the load balancer was one.  A port that a user gave is the user's.
+    """
+    balancer = desired.load_balancer
+    if not balancer.vip_port_owned or balancer.vip_port_id in observation.plugs:
+        return []
+    if balancer.vip_network_id is None:
+        return []
+    addresses = tuple((subnet, ip) for subnet, ip in document.vips(desired) if subnet)
+    network_id, project_id = balancer.vip_network_id, balancer.project_id
+    return [EnsureVip(rank=4, project_id=project_id, network_id=network_id, addresses=addresses)]
+
+
 def port_name(amphora_id: str) -> str:
     """Return the name of an amphora's port on the VIP network."""
     return f"octavia-lb-vrrp-{amphora_id}"
@@ -153,6 +175,16 @@ def _in_force(amphora: Amphora, observation: Observation) -> Reported | None:
     return Reported(published.epoch, published.revision, published.generation, serving=True)
 
 
+def _is_ahead(amphora: Amphora) -> bool:
+    """Say whether the agent obeys what this database did not publish (design §7)."""
+    estranged = amphora.reported is not None and amphora.reported.estranged
+    return estranged or _order(amphora.reported) > _order(amphora.published)
+
+
+def _ahead(amphora: Amphora) -> Step:
+    return Blocked(reason=f"amphora {amphora.id} has a newer document: repair is needed")
+
+
 def _order(numbered: Published | Reported | None) -> tuple[int, int]:
     return (numbered.epoch, numbered.revision) if numbered else (0, 0)
 
@@ -162,7 +194,8 @@ def _settling(desired: Desired, amphora: Amphora, state: _State) -> list[Step]:
 
     The document may be older than the wish and yet express all of it: then everything is in force.
     """
-    balancer, reported = desired.load_balancer, state.reported
+    balancer = desired.load_balancer
+    reported = None if _is_ahead(amphora) else state.reported
     faults = reported.faults if reported else ()
     if state.blocked:
         why = Fault(
@@ -174,18 +207,22 @@ def _settling(desired: Desired, amphora: Amphora, state: _State) -> list[Step]:
         faults = (*faults, why)
     if reported is None and not faults:
         return []
-    applied = reported.generation if reported else 0
-    applied = balancer.generation if state.reached else applied
+    applied = 0
+    if state.reached:
+        applied = balancer.generation
+    elif reported and amphora.published:
+        applied = min(reported.generation, amphora.published.generation)
     if not unsettled(desired, applied, by_object(faults)):
         return []
-    return [Settle(rank=2, applied=applied, faults=faults, serving=(amphora.id,))]
+    serving = (amphora.id,) if reported else ()
+    return [Settle(rank=2, applied=applied, faults=faults, serving=serving)]
 
 
 def _publishing(
     observation: Observation, amphora: Amphora, spec: AmphoraSpec, *, current: bool
 ) -> list[Step]:
-    if _order(_in_force(amphora, observation)) > _order(amphora.published):
-        return [Blocked(reason=f"amphora {amphora.id} has a newer document: repair is needed")]
+    if _is_ahead(amphora):
+        return [_ahead(amphora)]
     lacking = needed(spec) - amphora.abilities if observation.reports else frozenset()
     if lacking:
         names = ", ".join(sorted(lacking))
@@ -198,15 +235,20 @@ def _publishing(
     return steps
 
 
-def _await(amphora: Amphora, doing: str) -> Step:
-    reason = doing if amphora.connected else f"machine {amphora.machine_id} is silent"
-    return AwaitReport(amphora_id=amphora.id, reason=reason)
+def _await(amphora: Amphora, doing: str, silent: str = "") -> Step:
+    """Return the wait for an agent's word; that its machine is silent is shown to the user."""
+    if amphora.connected:
+        return AwaitReport(amphora_id=amphora.id, reason=doing)
+    return Blocked(reason=f"machine {amphora.machine_id} is silent{silent}")
 
 
 def _unneeded(desired: Desired, observation: Observation, amphora: Amphora) -> list[Step]:
+    """Return the steps that give up ports; one begun and never noted is found by its name first."""
     wanted = document.member_subnets(desired, observation)
     return [
         ReleasePort(rank=4, amphora_id=amphora.id, subnet_id=subnet, port_id=port)
+        if port or subnet not in observation.homes
+        else _subnet_port(desired, observation, amphora, subnet)
         for subnet, port in sorted(amphora.ports.items())
         if subnet not in wanted
     ]
@@ -232,12 +274,9 @@ def _retirement(amphora: Amphora, observation: Observation) -> list[Step]:
     steps: list[Step] = []
     if not published.retired:
         steps.append(RetireAmphora(rank=3, amphora_id=amphora.id))
-    if observation.reports:
-        steps.append(_retiring(amphora))
+    if _is_ahead(amphora):
+        steps.append(_ahead(amphora))
+    elif observation.reports:
+        doing, silent = "the agent removes the amphora", ": the amphora there may live"
+        steps.append(_await(amphora, doing, silent))
     return steps
-
-
-def _retiring(amphora: Amphora) -> Step:
-    if amphora.connected:
-        return AwaitReport(amphora_id=amphora.id, reason="the agent removes the amphora")
-    return Blocked(reason=f"machine {amphora.machine_id} is silent: the amphora there may live")

@@ -62,6 +62,16 @@ class EnsurePort(Step):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnsureVip(Step):
+    """Make the VIP port again, which somebody took away: it keeps the addresses from others."""
+
+    project_id: str
+    network_id: str
+    addresses: tuple[tuple[str, str], ...]
+    """(subnet id, address)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishSpec(Step):
     """Publish the document of an amphora under the next revision."""
 
@@ -153,6 +163,7 @@ KINDS: tuple[type[Step], ...] = (
     LapseReservation,
     RetireAmphora,
     ReleasePort,
+    EnsureVip,
     RemoveAmphora,
     ReleaseVip,
     Bury,
@@ -178,8 +189,13 @@ class Plan:
 
     @property
     def ends(self) -> bool:
-        """Whether nothing is left to plan once the acts are taken: to settle changes no wish."""
-        return bool(self.waits) or all(isinstance(step, Settle) for step in self.steps)
+        """Whether nothing is left to plan once the acts are taken.
+
+        To settle changes no wish, and who publishes waits for the agent; anything else leads on,
+        also while something else is waited for.
+        """
+        last = (Settle, PublishSpec, RetireAmphora, Wait) if self.waits else Settle
+        return all(isinstance(step, last) for step in self.steps)
 
     def __str__(self) -> str:
         """Return one line per step."""

@@ -32,6 +32,8 @@ _COOKIE_NAME = re.compile(r"[A-Za-z0-9_.!#$%&*+^`|~-]{1,255}")
 _METHOD = re.compile(r"[A-Z]{1,16}")
 _CODES = re.compile(r"\d{3}(\s*,\s*\d{3})*|\d{3}-\d{3}", re.ASCII)
 _SPACE = re.compile(r"\s")
+_CHECKED = quote('%[bc_dst,regsub("^(.*:.*)$","[\\1]")]')
+"""The address that is checked, as HTTP/1.1 wants a host: servers refuse a request without one."""
 
 
 def tables(
@@ -58,8 +60,11 @@ def tables(
         writer.line(f"table {pool.id} type {kind} size {options.stick_entries}")
 
 
-def backend(writer: Writer, backend: Backend, spec: AmphoraSpec) -> None:
-    """Write `backend`: the pool's own lines, then its check, then its members."""
+def backend(writer: Writer, backend: Backend, spec: AmphoraSpec, listener_id: str) -> None:
+    """Write `backend`: the pool's own lines, then its check, then its members.
+
+    The time-outs are the wish of its listeners, of which `listener_id` is one.
+    """
     pool = backend.pool
     owner = Owner("pool", pool.id)
     writer.section(f"backend {backend.name}", owner)
@@ -70,8 +75,10 @@ def backend(writer: Writer, backend: Backend, spec: AmphoraSpec) -> None:
     writer.line(f"balance {algorithm}")
     if algorithm == "source":
         writer.line("hash-type consistent")
+    writer.owner = Owner("listener", listener_id)
     writer.line(f"timeout connect {backend.timeout_connect}ms")
     writer.line(f"timeout server {backend.timeout_server}ms")
+    writer.owner = owner
     if backend.mode == HTTP:
         _http(writer)
     _persistence(writer, backend, spec)
@@ -161,10 +168,7 @@ def _http_check(writer: Writer, monitor: Monitor) -> None:
         raise Unrenderable(writer.owner, "the expected codes are not valid")
     words = f"http-check send meth {method} uri {quote(path)}"
     if monitor.http_version is not None and monitor.http_version >= 1.1:
-        words += " ver HTTP/1.1"
-        name = domain(monitor)
-        if name:
-            words += f" hdr Host {name}"
+        words += f" ver HTTP/1.1 hdr Host {domain(monitor) or _CHECKED}"
     writer.line("option httpchk")
     writer.line(words)
     writer.line("http-check expect status " + _SPACE.sub("", codes))

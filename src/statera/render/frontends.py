@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from statera.render.options import Options
+from statera.render.routes import HTTP, TCP, Backend
 from statera.render.writer import Owner, Unrenderable, Writer, endpoint, is_name, network
 from statera.spec.document import Listener
 
-_PROTOCOLS = {"HTTP": "http", "HTTPS": "tcp", "TCP": "tcp"}
+_PROTOCOLS = {"HTTP": HTTP, "HTTPS": TCP, "TCP": TCP}
 _CIDRS_PER_LINE = 32
 
 
 def frontend(
     writer: Writer,
     listener: Listener,
-    target: str | None,
+    target: Backend | None,
     vips: tuple[str, ...],
     options: Options,
 ) -> None:
@@ -22,23 +23,24 @@ def frontend(
     mode = _PROTOCOLS.get(listener.protocol)
     if mode is None:
         raise Unrenderable(owner, "the protocol is not supported here")
+    if target is not None:
+        # The upgrade happens here: in mode tcp the option for idle connections would not count.
+        mode = target.mode
     if not is_name(listener.id):
         raise Unrenderable(owner, "the id is not valid")
     writer.section(f"frontend {listener.id}", owner)
     writer.line(f"mode {mode}")
     for vip in vips:
-        address = endpoint(vip, listener.port)
-        if address is None:
-            raise Unrenderable(owner, "a VIP is not an IP address")
+        address = endpoint(vip, listener.port) or ""
         writer.line(f"bind {address} v6only" if address.startswith("[") else f"bind {address}")
     _limits(writer, listener, owner, options)
     _timeouts(writer, listener)
-    if mode == "http":
+    if mode == HTTP:
         # Without it the leaving process of a reload cuts idle keep-alive connections.
         writer.line("option idle-close-on-response")
         _headers(writer, listener)
     if target is not None:
-        writer.line(f"default_backend {target}")
+        writer.line(f"default_backend {target.name}")
 
 
 def _limits(writer: Writer, listener: Listener, owner: Owner, options: Options) -> None:

@@ -12,7 +12,7 @@ import dataclasses
 from statera.render import backends, frontends
 from statera.render.options import Options
 from statera.render.routes import routes
-from statera.render.writer import Owner, Unrenderable, Writer, is_name, quote
+from statera.render.writer import Owner, Unrenderable, Writer, endpoint, is_name, quote
 from statera.spec.document import AmphoraSpec
 
 
@@ -33,6 +33,8 @@ def render(spec: AmphoraSpec, options: Options) -> Rendered:
     if not is_name(spec.amphora_id):
         raise Unrenderable(root, "the amphora's id is not valid")
     plan = routes(spec)
+    if plan.listeners and any(endpoint(vip, 1) is None for vip in spec.vips):
+        raise Unrenderable(root, "a VIP is not an IP address")
     for backend in plan.backends:
         # First of all, because a listener's lines name the backend too.
         if not is_name(backend.pool.id):
@@ -41,10 +43,13 @@ def render(spec: AmphoraSpec, options: Options) -> Rendered:
     _global(writer, spec, options, root)
     _defaults(writer, root)
     backends.tables(writer, spec.amphora_id, plan.backends, options, root)
+    targets = {backend.name: backend for backend in plan.backends}
     for listener in plan.listeners:
-        frontends.frontend(writer, listener, plan.targets.get(listener.id), spec.vips, options)
+        target = targets.get(plan.targets.get(listener.id, ""))
+        frontends.frontend(writer, listener, target, spec.vips, options)
+    users = {name: listener_id for listener_id, name in plan.targets.items()}
     for backend in plan.backends:
-        backends.backend(writer, backend, spec)
+        backends.backend(writer, backend, spec, users[backend.name])
     return Rendered(writer.text(), writer.owners())
 
 
@@ -68,6 +73,8 @@ def _global(writer: Writer, spec: AmphoraSpec, options: Options, root: Owner) ->
 def _defaults(writer: Writer, root: Owner) -> None:
     writer.section("defaults", root)
     writer.line("load-server-state-from-file global")
+    # Else a connection's bytes count at its end, which may be days away, or not at all.
+    writer.line("option contstats")
     writer.line("timeout connect 5s")
     writer.line("timeout client 50s")
     writer.line("timeout server 50s")

@@ -89,9 +89,11 @@ def server_words(member: Member, probed: bool, number: int | None) -> str:
         words += f" id {number}"
     if member.backup:
         words += " backup"
+    # Looked at in any case: the prober uses the address too.
+    monitored = _bare(member) if member.monitor_address else None
     if probed:
-        if member.monitor_address:
-            words += f" addr {_bare(member)}"
+        if monitored:
+            words += f" addr {monitored}"
         if member.monitor_port:
             words += f" port {member.monitor_port}"
     return words

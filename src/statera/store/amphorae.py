@@ -51,7 +51,7 @@ def plug_vip_network(
 def plug_subnet(
     connection: Connection, amphora_id: str, subnet_id: str, port_id: str | None
 ) -> None:
-    """Note the port of an amphora on a members' subnet; None: there is none any more."""
+    """Note the port of an amphora on a members' subnet: empty while it is made, None: gone."""
     ports = connection.scalar(
         sa.select(amphora.c.ports).where(amphora.c.id == amphora_id).with_for_update()
     )

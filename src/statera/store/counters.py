@@ -20,7 +20,8 @@ from statera.store.tables.placement import counter
 FIELDS = ("bytes_in", "bytes_out", "total_connections", "request_errors")
 """What grows; `active_connections` is a gauge and replaced."""
 
-CHUNK = 400
+MOST = 2**60
+"""A total stays there: sums of several still fit into an integer of every database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ def added(before: Total | None, seen: Counters) -> Total | None:
     last = before.last if seen.epoch == before.epoch else dict.fromkeys(FIELDS, 0)
     if any(values[name] < last.get(name, 0) for name in FIELDS):
         return None
-    totals = {name: before.totals[name] + values[name] - last.get(name, 0) for name in FIELDS}
+    grown = {name: values[name] - last.get(name, 0) for name in FIELDS}
+    totals = {name: min(before.totals[name] + grown[name], MOST) for name in FIELDS}
     return Total(seen.epoch, totals, values)
 
 

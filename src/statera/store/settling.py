@@ -181,6 +181,16 @@ def note_fault(connection: Connection, held: Claim, text: str, *, final: bool = 
     )
 
 
+def plug_vip(connection: Connection, held: Claim, port_id: str) -> None:
+    """Note the port that holds the VIPs.  Raise `LeaseLost`."""
+    hold(connection, held)
+    balancer, vips = objects.load_balancer, objects.additional_vip
+    here = balancer.c.id == held.load_balancer_id
+    connection.execute(sa.update(balancer).where(here).values(vip_port_id=port_id))
+    more = vips.c.load_balancer_id == held.load_balancer_id
+    connection.execute(sa.update(vips).where(more).values(port_id=port_id))
+
+
 def lapse(connection: Connection, held: Claim) -> None:
     """End a reservation whose time is over, so that it cannot be confirmed any more.
 

@@ -45,7 +45,7 @@ def _sqlite(_element: now, _compiler: Any, **_kw: Any) -> str:
 
 @compiles(now, "postgresql")
 def _postgresql(_element: now, _compiler: Any, **_kw: Any) -> str:
-    return "extract(epoch from clock_timestamp())::double precision"
+    return "extract(epoch from statement_timestamp())::double precision"
 
 
 @compiles(now, "mysql")

@@ -21,8 +21,9 @@ from statera.store.database import Database
 
 LOG = logging.getLogger(__name__)
 
-HEAD = "0003_identity"
-"""The newest revision."""
+FOLDER = Path(__file__).parent / "migrations"
+HEAD = max(path.stem[1:] for path in FOLDER.glob("r[0-9]*.py"))
+"""The newest revision: a migration's module is named `r<revision>`."""
 LOCK_NUMBER = 0x57A7E4A
 LOCK_NAME = "statera-upgrade"
 LOCK_SECONDS = 600
@@ -60,7 +61,7 @@ def _run(database: Database) -> bool:
     from alembic.runtime.environment import EnvironmentContext  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
 
-    folder = str(Path(__file__).parent / "migrations")
+    folder = str(FOLDER)
     script = ScriptDirectory(folder, version_locations=[folder])
     with database.engine.begin() as connection:
         before = current(connection)

@@ -1,13 +1,15 @@
 """A small HTTP/1.1 backend with keep-alive: `backend.py ADDRESS PORT NAME` answers NAME.
 
-`/slow` answers after a second; `/headers` answers with the request's headers, and
-so does a connection that begins with the PROXY protocol.
+`/slow` answers after a second, `/open` with the number of those that wait; `/headers` answers with
+the request's headers, and so does a connection that begins with the PROXY protocol.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+
+_waiting: list[bytes] = []
 
 
 async def _serve(name: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -17,7 +19,11 @@ async def _serve(name: bytes, reader: asyncio.StreamReader, writer: asyncio.Stre
             path = head.split(b" ", 2)[1]
             body = name
             if path.startswith(b"/slow"):
+                _waiting.append(head)
                 await asyncio.sleep(1)
+                _waiting.remove(head)
+            if path == b"/open":
+                body = b"%d" % len(_waiting)
             if path.startswith(b"/headers") or head.startswith(b"PROXY "):
                 body = head
             cookie = b"Set-Cookie: APPID=%s-session\r\n" % name if path == b"/login" else b""

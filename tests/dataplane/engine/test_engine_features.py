@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from statera.spec.document import Listener, Persistence
+from statera.spec.document import Listener, Member, Monitor, Persistence
 
 if TYPE_CHECKING:
     from tests.dataplane.engine.conftest import Bench
@@ -273,3 +274,101 @@ def test_shared_pool_and_pass_through(bench: Bench) -> None:
         await engine.stop()
 
     asyncio.run(scenario())
+
+
+def test_least_connections(bench: Bench, until: Until) -> None:
+    """LEAST_CONNECTIONS gives nothing new to a member that is busy while another is not."""
+
+    async def scenario() -> None:
+        bench.backends(1, 2)
+        engine = bench.engine()
+        pool = bench.pool(bench.member(1), bench.member(2), algorithm="LEAST_CONNECTIONS")
+        await engine.apply(bench.spec(pool))
+        connection = await bench.connect()
+        slow = asyncio.create_task(connection.ask("/slow"))
+
+        async def busy() -> bool:
+            return "1" in {await _open(bench, number) for number in (1, 2)}
+
+        await until(busy)
+        others = [(await bench.get()).body for _ in range(6)]
+        assert not slow.done()
+        assert (await slow).body not in others
+        connection.close()
+        await engine.stop()
+
+    asyncio.run(scenario())
+
+
+async def _open(bench: Bench, number: int) -> str:
+    """Ask a member itself how many requests wait there."""
+    connection = await bench.connect(f"10.1.0.{number}")
+    try:
+        return (await connection.ask("/open")).body
+    finally:
+        connection.close()
+
+
+def test_proxy_protocol_v2(bench: Bench) -> None:
+    """A PROXYV2 pool tells each client's own address, on connections that are shared otherwise."""
+
+    async def scenario() -> None:
+        heads: list[bytes] = []
+        server = await _recorder(bench, "10.1.0.1", 80, heads)
+        engine = bench.engine()
+        assert await engine.apply(bench.spec(bench.pool(bench.member(1), protocol="PROXYV2"))) == ()
+        for source in ("10.1.0.3", "10.1.0.4", "10.1.0.3"):
+            assert (await bench.get(source=source)).status == 200
+        signature = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11"
+        assert all(head.startswith(signature) for head in heads)
+        seen = {socket.inet_ntoa(head[16:20]) for head in heads}
+        assert seen == {"10.1.0.3", "10.1.0.4"}
+        server.close()
+        await engine.stop()
+
+    asyncio.run(scenario())
+
+
+def test_http_check_names_a_host(bench: Bench, until: Until) -> None:
+    """An HTTP/1.1 check without a domain name has the checked address as its host."""
+
+    async def scenario() -> None:
+        heads: list[bytes] = []
+        servers = [
+            await _recorder(bench, address, 8080, heads) for address in ("10.1.0.1", "fd00::5")
+        ]
+        engine = bench.engine()
+        monitor = Monitor(
+            id="hm", type="HTTP", delay=1, timeout=1, rise=1, fall=1, http_version=1.1
+        )
+        six = Member(id="six", address="fd00::5", port=8080)
+        four = Member(id="four", address="10.1.0.1", port=80, monitor_port=8080)
+        assert await engine.apply(bench.spec(bench.pool(four, six, monitor=monitor))) == ()
+
+        async def both() -> bool:
+            hosts = {line for head in heads for line in head.split(b"\r\n") if b"ost:" in line}
+            return hosts == {b"host: 10.1.0.1", b"host: [fd00::5]"}
+
+        await until(both)
+        assert await bench.status(engine) == {"four": "UP", "six": "UP"}
+        for server in servers:
+            server.close()
+        await engine.stop()
+
+    asyncio.run(scenario())
+
+
+async def _recorder(bench: Bench, address: str, port: int, heads: list[bytes]) -> asyncio.Server:
+    """Serve HTTP, and note how every connection begins."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.read(4096)
+        while head and not head.endswith(b"\r\n\r\n"):
+            head += await reader.readexactly(1)
+        heads.append(head)
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    opened = bench.space.call(lambda: socket.create_server((address, port), family=family))
+    return await asyncio.start_server(serve, sock=opened)

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from statera.agent.haproxy.process import StartFailed
+from statera.lb.errors import Retryable
 from statera.spec.document import Listener, Monitor, Persistence
 from statera.spec.report import Fault
 
@@ -143,7 +144,7 @@ def test_refused_member_monitor_and_pool(bench: Bench) -> None:
 
 
 def test_nothing_to_blame_keeps_the_whole(bench: Bench) -> None:
-    """When no object can be blamed the load balancer carries the fault and nothing changes."""
+    """When no object can be blamed nothing changes, and it is to be tried again."""
 
     async def scenario() -> None:
         bench.backends(1)
@@ -155,8 +156,8 @@ def test_nothing_to_blame_keeps_the_whole(bench: Bench) -> None:
         await engine.detach()
         await broken.adopt()
         listener = Listener(id="other", protocol="TCP", port=81)
-        faults = await broken.apply(replace(spec, listeners=(*spec.listeners, listener)))
-        assert _named(faults) == [("loadbalancer", "lb", True)]
+        with pytest.raises(Retryable, match="nobody-by-this-name"):
+            await broken.apply(replace(spec, listeners=(*spec.listeners, listener)))
         assert bench.pids() == pids
         assert await bench.bodies(1) == {"m1"}
         await broken.stop()
@@ -164,14 +165,19 @@ def test_nothing_to_blame_keeps_the_whole(bench: Bench) -> None:
     asyncio.run(scenario())
 
 
-def test_missing_program_is_retryable(bench: Bench) -> None:
-    """Without a HAProxy to run, `apply` raises what is tried again."""
+@pytest.mark.parametrize("binary", ["/nonexistent/haproxy", "killed"])
+def test_missing_or_killed_program_is_retryable(bench: Bench, binary: str) -> None:
+    """Without a HAProxy to run, or one killed at its start, `apply` raises what is tried again."""
 
     async def scenario() -> None:
-        engine = bench.engine(binary="/nonexistent/haproxy")
+        program = bench.directory.parent / "killed"
+        program.write_text("#!/bin/sh\nkill -9 $$\n")
+        program.chmod(0o700)
+        engine = bench.engine(binary=binary if "/" in binary else str(program))
         with pytest.raises(StartFailed):
             await engine.apply(bench.spec(bench.pool(bench.member(1))))
         assert not (await engine.observe()).serving
+        assert not [path for path in bench.directory.iterdir() if path.suffix in (".sock", ".err")]
         await engine.stop()
 
     asyncio.run(scenario())

@@ -107,7 +107,6 @@ def test_process_nobody_noted_is_dismissed(bench: Bench, until: Until) -> None:
         first = bench.engine()
         await first.apply(spec)
         noted = (bench.directory / "ledger.json").read_bytes()
-        accepted = (bench.directory / "accepted").read_bytes()
         held = await bench.connect()
         await held.ask()
         other = Listener(id="other", protocol="TCP", port=81)
@@ -115,7 +114,6 @@ def test_process_nobody_noted_is_dismissed(bench: Bench, until: Until) -> None:
         await first.detach()
         # As if the crash had come before the disk knew the second process.
         (bench.directory / "ledger.json").write_bytes(noted)
-        (bench.directory / "accepted").write_bytes(accepted)
         second = bench.engine()
         await second.adopt()
         held.close()

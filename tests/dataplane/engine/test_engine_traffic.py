@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 
 from statera.spec.document import Listener, Monitor
 
@@ -20,8 +22,9 @@ replace = msgspec.structs.replace
 class Load:
     """Keep-alive clients that ask without a pause, and count."""
 
-    def __init__(self, bench: Bench, clients: int) -> None:
+    def __init__(self, bench: Bench, clients: int, path: str = "/") -> None:
         self._bench = bench
+        self._path = path
         self._tasks = [asyncio.create_task(self._client()) for _ in range(clients)]
         self._stop = False
         self.served = 0
@@ -32,7 +35,7 @@ class Load:
             connection = await self._bench.connect()
             try:
                 while not self._stop:
-                    reply = await connection.ask()
+                    reply = await connection.ask(self._path)
                     if reply.status != 200:
                         self.failures.append(f"status {reply.status}")
                     self.served += 1
@@ -49,20 +52,22 @@ class Load:
         await asyncio.gather(*self._tasks)
 
 
-def test_changes_under_load_fail_no_request(bench: Bench, until: Until) -> None:
-    """30 member changes and 30 reloads under 32 keep-alive connections: no request fails."""
+@pytest.mark.parametrize("protocol", ["HTTP", "TCP"])
+def test_changes_under_load_fail_no_request(bench: Bench, until: Until, protocol: str) -> None:
+    """Member changes and reloads under 32 keep-alive connections to an HTTP pool: none fails."""
 
     async def scenario() -> None:
         bench.backends(1, 2, 3)
         engine = bench.engine(hard_stop_after=20)
         monitor = Monitor(id="hm", type="HTTP", delay=1, timeout=1, rise=1, fall=3)
-        first = bench.spec(bench.pool(bench.member(1), monitor=monitor))
+        front = Listener(id="listener", protocol=protocol, port=80, default_pool_id="pool")
+        first = bench.spec(bench.pool(bench.member(1), monitor=monitor), listeners=(front,))
         assert await engine.apply(first) == ()
         load = Load(bench, 32)
-        for turn in range(30):
+        for turn in range(int(os.environ.get("STATERA_RELOADS", "30"))):
             extra = bench.member(2 + turn % 2, weight=1 + turn)
             changed = bench.pool(bench.member(1, weight=1 + turn), extra, monitor=monitor)
-            assert await engine.apply(bench.spec(changed)) == ()
+            assert await engine.apply(replace(first, pools=(changed,))) == ()
             listener = Listener(id="other", protocol="TCP", port=1000 + turn)
             more = replace(first, listeners=(*first.listeners, listener))
             assert await engine.apply(more) == ()
@@ -116,8 +121,7 @@ def test_removed_member_finishes_what_it_serves(bench: Bench, until: Until) -> N
         slow = asyncio.create_task(connection.ask("/slow"))
 
         async def under_way() -> bool:
-            state = await engine.observe()
-            return state.listeners[0].counters.active_connections == 1
+            return (await bench.get("/open")).body == "1"
 
         await until(under_way)
         await engine.apply(bench.spec(bench.pool(bench.member(2))))
@@ -168,6 +172,29 @@ def test_counters_go_on_over_reloads(bench: Bench, until: Until) -> None:
         assert after.epoch == before.epoch
         assert after.total_connections == 5
         assert after.bytes_in > before.bytes_in
+        await engine.stop()
+
+    asyncio.run(scenario())
+
+
+def test_open_connections_are_counted(bench: Bench, until: Until) -> None:
+    """The bytes of a connection count while it is open, not only at its end."""
+
+    async def scenario() -> None:
+        bench.backends(1)
+        engine = bench.engine()
+        front = Listener(id="listener", protocol="TCP", port=80, default_pool_id="pool")
+        pool = bench.pool(bench.member(1), protocol="TCP")
+        await engine.apply(bench.spec(pool, listeners=(front,)))
+        connection = await bench.connect()
+
+        async def counted() -> bool:
+            await connection.ask()
+            counters = (await engine.observe()).listeners[0].counters
+            return counters.bytes_in > 0 and counters.bytes_out > 0
+
+        await until(counted)
+        connection.close()
         await engine.stop()
 
     asyncio.run(scenario())

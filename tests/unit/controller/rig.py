@@ -17,9 +17,10 @@ from statera.controller import daemon as controller
 from statera.controller.acting import Checkpoint, Edges
 from statera.controller.settings import ControllerSettings
 from statera.edges.network.noop import NoopNetworks
-from statera.edges.network.protocol import Networks
+from statera.edges.network.protocol import Networks, Port
 from statera.gateway import daemon as gateway
 from statera.gateway.settings import GatewaySettings
+from statera.lb.caller import Caller
 from statera.service.wake import Wakes
 from statera.spec import wire
 from statera.spec.abilities import ALL
@@ -169,6 +170,17 @@ async def _receive(connection: ClientConnection) -> wire.FromGateway:
     return wire.decode_from_gateway(frame)
 
 
+class Forgetful(NoopNetworks):
+    """The network service that pretends, where some ports were taken away."""
+
+    def __init__(self) -> None:
+        self.gone = set[str]()
+
+    def port(self, port_id: str, caller: Caller | None = None) -> Port | None:
+        """Return the port, unless it is gone."""
+        return None if port_id in self.gone else super().port(port_id, caller)
+
+
 def _file(directory: Path) -> Database:
     made = Database(f"sqlite:///{directory / 'statera.db'}", durable=False)
     metadata.create_all(made.engine)
@@ -186,9 +198,9 @@ class Rig:
         self.settings = GatewaySettings(
             socket=str(directory / "gateway.sock"), poll_interval=0.2, flush_interval=0.1
         )
-        self.edges = Edges(
-            self.database, networks or NoopNetworks(), MachinesCompute(self.database), self.wakes
-        )
+        self.networks = Forgetful()
+        edges = networks or self.networks
+        self.edges = Edges(self.database, edges, MachinesCompute(self.database), self.wakes)
         self.agent = Agent(Path(self.settings.socket))
         self._running: dict[str, Callable[[], None]] = {}
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from oslo_db import exception as db_exception
+from sqlalchemy.engine import Connection
 
 from statera.controller import holder
 from statera.controller.converge import Converger, Held
@@ -20,9 +23,11 @@ from statera.edges.network.noop import NoopNetworks
 from statera.edges.network.protocol import Port, PortRequest
 from statera.lb.errors import Conflict, Final, Retryable
 from statera.store import leases, work
+from statera.store.database import Database
 from statera.store.tables import objects
 from statera.store.tables.work import work as table
 from statera.store.types import now
+from statera.store.work import LeaseLost
 from tests.installation import eventually
 from tests.unit.controller.rig import FAST, Rig
 from tests.unit.store import wishes
@@ -35,9 +40,17 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
     made.close()
 
 
-def claim(rig: Rig) -> Held:
+def claim(rig: Rig, seconds: float = 30.0) -> Held:
     (held,) = rig.database.write(lambda c: work.claim(c, "worker", 2.0, 1))
-    return Held(held)
+    return Held(held, time.monotonic() + seconds)
+
+
+def is_lost(held: Held) -> bool:
+    try:
+        held.check()
+    except LeaseLost:
+        return True
+    return False
 
 
 def row(rig: Rig) -> Any:
@@ -48,11 +61,15 @@ def test_a_beat_prolongs_running_work(rig: Rig) -> None:
     """Only what runs; what was given back is let be."""
     wishes.create(rig.database)
     held = claim(rig)
+    before = held.until
     keeper = Keeper(rig.database, 100.0)
+    keeper.beat()
+    assert held.until == before
     keeper.add(held)
     keeper.beat()
     assert row(rig).leased_until - row(rig).now > 50
-    assert not held.lost.is_set()
+    assert held.until > before
+    assert not is_lost(held)
 
 
 def test_a_lease_taken_over_is_known_to_be_lost(rig: Rig) -> None:
@@ -63,11 +80,42 @@ def test_a_lease_taken_over_is_known_to_be_lost(rig: Rig) -> None:
     keeper.add(held)
     rig.database.write(lambda c: c.execute(sa.update(table).values(leased_until=now() - 1)))
     successor = claim(rig)
+    assert not is_lost(held)
     keeper.beat()
-    assert held.lost.is_set()
+    assert is_lost(held)
     Converger(rig.edges, FAST).work(held)
     assert row(rig).fence == successor.claim.fence
     assert wishes.row(rig.database, objects.load_balancer, owner).fault is None
+
+
+def test_work_stops_when_its_lease_has_run_out(rig: Rig) -> None:
+    """Also while the keeper waits for the database: nothing more is done outside."""
+    owner = wishes.create(rig.database)
+    networks = Refusing(AssertionError("asked after the end of the lease"))
+    rig.edges = type(rig.edges)(rig.database, networks, rig.edges.compute, rig.wakes)
+    late = claim(rig, seconds=0.0)
+    assert is_lost(late)
+    Converger(rig.edges, FAST).work(late)
+    assert rig.row(objects.load_balancer, owner).fault is None
+    assert row(rig).attempts == 0
+
+
+class Unreachable(Database):
+    """A database that cannot be reached for writing."""
+
+    def write(self, work: Callable[[Connection], Any]) -> Any:  # noqa: ARG002
+        raise db_exception.DBConnectionError
+
+
+def test_a_lease_that_cannot_be_prolonged_stands_until_its_end(rig: Rig) -> None:
+    """An outage shorter than the lease costs nothing."""
+    wishes.create(rig.database)
+    held = claim(rig)
+    before = held.until
+    keeper = Keeper(Unreachable(str(rig.database.engine.url)), 100.0)
+    keeper.add(held)
+    keeper.beat()
+    assert held.until == before
 
 
 class Refusing(NoopNetworks):

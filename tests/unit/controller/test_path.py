@@ -226,8 +226,14 @@ def test_a_crash_at_any_boundary_is_harmless(rig: Rig, name: str) -> None:
     pool = wishes.add(rig.database, owner, objects.pool)
     far = wishes.add(rig.database, owner, objects.member, pool_id=pool, subnet_id=subnet)
     rig.settled(owner)
+    taken = rig.row(objects.load_balancer, owner).vip_port_id
+    rig.networks.gone.add(taken)
     wishes.change(rig.database, owner, objects.member, far, live=None)
     rig.settled(owner)
+    eventually(
+        "another VIP port",
+        lambda: rig.row(objects.load_balancer, owner).vip_port_id not in rig.networks.gone,
+    )
     wishes.change(rig.database, owner, objects.load_balancer, owner, live=None)
     rig.deleted(owner)
     assert died.is_set()

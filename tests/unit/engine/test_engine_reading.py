@@ -34,6 +34,8 @@ def test_read() -> None:
     reading = read(_STAT)
     assert reading.frontends == {"L": Traffic(100, 200, 7, 1, 3, 3)}
     assert reading.servers == {("p.http", "m1"): "UP 1/3", ("p.http", "m2"): "no check"}
+    assert reading.accepting == {"L"}
+    assert read(_STAT.replace("OPEN", "STOP")).accepting == set()
     assert reading.backends == {"p.http": "UP"}
     assert not reading.idle
     with pytest.raises(Bug):

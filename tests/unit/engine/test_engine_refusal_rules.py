@@ -39,19 +39,22 @@ def _spec(listener: Listener = _OLD_LISTENER, pool: Pool = _OLD_POOL) -> Amphora
     ("wish", "kept"),
     [
         ({"timeout_client_data": 1}, _OLD_LISTENER),
-        ({"port": 81, "connection_limit": 10}, replace(_OLD_LISTENER, connection_limit=10)),
-        ({"port": 81, "connection_limit": -1}, _OLD_LISTENER),
-        ({"port": 81, "default_pool_id": None}, replace(_OLD_LISTENER, default_pool_id=None)),
-        ({"port": 81, "allowed_cidrs": ()}, _OLD_LISTENER),
-        ({"port": 81, "allowed_cidrs": ("0.0.0.0/0",)}, _OLD_LISTENER),
-        ({"port": 81, "allowed_cidrs": ("10.0.0.0/16",)}, None),
-        ({"port": 81, "allowed_cidrs": ("192.0.2.0/24",)}, None),
-        ({"port": 81, "allowed_cidrs": ("nonsense",)}, None),
+        ({"connection_limit": 10}, replace(_OLD_LISTENER, connection_limit=10)),
+        ({"connection_limit": 0}, replace(_OLD_LISTENER, connection_limit=0)),
+        ({"connection_limit": -1}, _OLD_LISTENER),
+        ({"default_pool_id": None}, replace(_OLD_LISTENER, default_pool_id=None)),
+        ({"enabled": False}, replace(_OLD_LISTENER, enabled=False)),
+        ({"allowed_cidrs": ()}, _OLD_LISTENER),
+        ({"allowed_cidrs": ("0.0.0.0/0",)}, _OLD_LISTENER),
+        ({"allowed_cidrs": ("10.0.0.0/16",)}, None),
+        ({"allowed_cidrs": ("192.0.2.0/24",)}, None),
+        ({"allowed_cidrs": ("nonsense",)}, None),
+        ({"port": 81}, None),
     ],
 )
 def test_listener(wish: dict[str, object], kept: Listener | None) -> None:
     """The last good form comes back only where it lets in nobody whom the wish keeps out."""
-    refused = _spec(replace(_OLD_LISTENER, **wish))
+    refused = _spec(replace(_OLD_LISTENER, **({"timeout_client_data": 1} | wish)))
     found = without(refused, Owner("listener", "L"), _spec(), last=False)
     assert found.listeners == ((kept,) if kept else ())
     assert without(refused, Owner("listener", "L"), _spec(), last=True).listeners == ()
@@ -65,6 +68,23 @@ def test_pool_keeps_new_members() -> None:
     found = without(_spec(pool=wish), Owner("pool", "P"), _spec(), last=False)
     assert found.pools == (replace(_OLD_POOL, members=(member,)),)
     assert without(found, Owner("pool", "P"), _spec(), last=True).pools == ()
+
+
+@pytest.mark.parametrize(
+    ("wish", "kept"),
+    [
+        ({"weight": 999}, {}),
+        ({"weight": 0}, {"weight": 0}),
+        ({"backup": True}, {"backup": True}),
+        ({"enabled": False}, {"enabled": False}),
+    ],
+)
+def test_member_gets_no_more_than_wished(wish: dict[str, object], kept: dict[str, object]) -> None:
+    """The last good form of a member is drained, disabled or a backup if the wish says so."""
+    bad = replace(_OLD_MEMBER, **({"monitor_address": "x"} | wish))
+    refused = _spec(pool=replace(_OLD_POOL, members=(bad,)))
+    found = without(refused, Owner("member", "M"), _spec(), last=False)
+    assert found.pools[0].members == (replace(_OLD_MEMBER, **kept),)
 
 
 def test_member_and_monitor() -> None:
@@ -83,10 +103,23 @@ def test_member_and_monitor() -> None:
     assert found.pools == (replace(_OLD_POOL, monitor=None, members=()),)
 
 
+def test_load_balancer() -> None:
+    """Refused VIPs: the last good ones with everything else as wished, or nothing is bound."""
+    good, wish = replace(_spec(), vips=("10.0.0.5",)), replace(_spec(), vips=("10.0.0.5", "x"))
+    root = Owner("loadbalancer", "lb")
+    assert without(wish, root, good, last=False) == good
+    for found in (
+        without(wish, root, good, last=True),
+        without(wish, root, None, last=False),
+        without(wish, root, wish, last=False),
+    ):
+        assert found == replace(wish, listeners=())
+
+
 def test_unknown_culprit_changes_nothing() -> None:
     """Somebody who is not in the document cannot be taken out: the caller sees no progress."""
     spec = _spec()
-    for owner in (Owner("loadbalancer", "lb"), Owner("member", "?"), Owner("listener", "?")):
+    for owner in (Owner("amphora", "lb"), Owner("member", "?"), Owner("listener", "?")):
         assert without(spec, owner, None, last=True) == spec
 
 
@@ -112,6 +145,7 @@ _MESSAGES = """\
 [ALERT]    (7) : config : [/x/haproxy.cfg.new:2] : 'server p/m' : weight is wrong..
 [ALERT]    (7) : config : parsing [/x/haproxy.cfg.new:3] : timer overflow
 [ALERT]    (7) : Binding [/x/haproxy.cfg.new:4] for frontend L: cannot bind socket
+[ALERT]    (7) : Binding [/x/haproxy.cfg.new:1] for frontend L: Cannot assign requested address
 [ALERT]    (7) : config : Error(s) found in configuration file : /x/haproxy.cfg.new
 """
 

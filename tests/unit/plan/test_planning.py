@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace as changed
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from statera.lb.errors import Final
 from statera.plan import steps
 from statera.plan.desired import Desired
-from statera.plan.observation import PENDING_DELETE, Reported
+from statera.plan.observation import PENDING_CREATE, PENDING_DELETE, Plug, Reported
 from statera.spec.abilities import ALL, HAPROXY
 from statera.spec.report import Fault
-from tests.unit.plan.rows import FAR_SUBNET, listener, load_balancer, member, pool, tree
-from tests.unit.plan.world import Crash, World
+from tests.unit.plan.rows import (
+    FAR_SUBNET,
+    NETWORK,
+    SUBNET,
+    listener,
+    load_balancer,
+    member,
+    tree,
+)
+from tests.unit.plan.world import World
 
 renew = msgspec.structs.replace
 
@@ -177,17 +182,102 @@ def test_what_a_machine_cannot_do_is_not_sent() -> None:
     world.run()
     assert world.revisions == 0
     assert "allowed-cidrs" in (world.desired.load_balancer.fault or "")
+    assert [each.status for each in world.amphorae.values()] == [PENDING_CREATE]
     assert kinds(world.plan()) == ["Blocked"]
+
+
+def ahead(world: World) -> None:
+    """Let the agent report a document that the database does not know: it is of a lost time."""
+    (key,) = world.amphorae
+    world.note(key, reported=Reported(1, world.revisions + 5, 90, serving=True))
 
 
 def test_an_agent_that_is_ahead_is_not_overruled() -> None:
     """After a restored backup the agent's document stands until a repair."""
     world = World(tree())
     world.run()
-    (key,) = world.amphorae
-    world.note(key, reported=Reported(1, world.revisions + 5, 9))
+    ahead(world)
     assert "repair" in str(world.plan())
     assert "PublishSpec" not in kinds(world.plan())
+
+
+def test_an_agent_that_is_ahead_settles_nothing() -> None:
+    """Its generation is of another time: no wish of today's is in force by its word."""
+    world = World(tree())
+    world.run()
+    ahead(world)
+    one = world.desired.pools[0]
+    gone, new = world.desired.members[0], member(one.id, generation=2, address="10.1.0.77")
+    doomed = renew(gone, live=None, generation=2)
+    world.desired = wish(changed(world.desired, members=(doomed, new)))
+    for step in world.plan().acts:
+        world.take(step)
+    assert [row.settled for row in world.desired.members] == [1, 0]
+    assert "repair" in (world.desired.load_balancer.fault or "")
+
+
+def test_an_agent_that_is_ahead_holds_up_the_deletion_and_says_so() -> None:
+    """It obeys no retirement that is older than what it holds."""
+    world = World(tree())
+    world.run()
+    ahead(world)
+    world.desired = doomed(world.desired)
+    world.take(world.plan().acts[0])
+    assert kinds(world.plan()) == ["Blocked"]
+    assert "repair" in str(world.plan())
+
+
+def test_no_report_settles_more_than_was_published() -> None:
+    """A generation is in force as part of a document, whatever the agent says it was."""
+    world = World(tree())
+    world.run()
+    (key,) = world.amphorae
+    report = world.amphorae[key].reported
+    assert report is not None
+    world.note(key, reported=changed(report, generation=1000))
+    late = member(world.desired.pools[0].id, generation=2, address="10.1.0.77")
+    world.desired = wish(changed(world.desired, members=(*world.desired.members, late)))
+    for step in world.plan().acts:
+        world.take(step)
+    assert [row.settled for row in world.desired.members] == [1, 1, 0]
+
+
+def test_a_silent_machine_is_the_reason_that_is_shown() -> None:
+    """A wish that waits for it says so, and is in force when the machine has come back."""
+    world = World(tree())
+    world.run()
+    (key,) = world.amphorae
+    world.desired = wish(world.desired, admin_state_up=False)
+    world.note(key, connected=False)
+    found = world.plan()
+    assert kinds(found) == ["Settle", "PublishSpec", "Blocked"]
+    for step in found.acts:
+        world.take(step)
+    assert kinds(world.plan()) == ["Blocked"]
+    balancer = world.desired.load_balancer
+    assert "silent" in (balancer.fault or "")
+    assert (balancer.settled, balancer.pending_since) == (1, 1.0)
+    world.note(key, connected=True)
+    world.run()
+    assert settled(world)
+    assert world.desired.load_balancer.fault is None
+
+
+def test_who_waits_for_one_amphora_goes_on_with_another() -> None:
+    """A replacement is built while its predecessor's machine is silent."""
+    world = World(tree())
+    world.run()
+    (key,) = world.amphorae
+    world.note(key, connected=False)
+    world.take(steps.RetireAmphora(amphora_id=key))
+    found = world.plan()
+    assert {"AddAmphora", "Blocked"} <= set(kinds(found))
+    assert not found.ends
+    while not found.ends:
+        for step in found.acts:
+            world.take(step)
+        found = world.plan()
+    assert "PublishSpec" in kinds(found)
 
 
 def test_deletion_goes_step_by_step() -> None:
@@ -255,6 +345,28 @@ def test_a_condemned_amphora_is_replaced() -> None:
     assert settled(world)
 
 
+def test_a_vip_port_that_was_taken_away_is_made_again() -> None:
+    """With the addresses that it had; what waits and what is published does not wait for it."""
+    world = World(tree())
+    world.vip_port = None
+    world.run()
+    assert settled(world)
+    assert world.vip_port == Plug(
+        "port-vip", NETWORK, "02:00:00:00:00:01", ((SUBNET, "10.1.0.10"),)
+    )
+    world.vip_port = None
+    world.desired = wish(world.desired, admin_state_up=False)
+    assert kinds(world.plan()) == ["PublishSpec", "EnsureVip", "AwaitReport"]
+
+
+def test_the_port_of_a_user_is_the_users() -> None:
+    """We did not make it, so we do not make it again."""
+    world = World(Desired(load_balancer(vip_port_owned=False)), vip_port=None)
+    world.run()
+    assert settled(world)
+    assert world.vip_port is None
+
+
 def test_an_unknown_topology_is_refused() -> None:
     """What this release cannot build is final."""
     with pytest.raises(Final):
@@ -268,59 +380,26 @@ def test_a_plan_can_be_printed() -> None:
     assert str(steps.Plan()) == "nothing to do"
 
 
-def act(world: World, deed: int) -> None:
-    """Change the wish in one of a few ways."""
-    desired = world.desired
-    generation = desired.load_balancer.generation + 1
-    if deed == 0:
-        new = pool(generation=generation)
-        desired = changed(desired, pools=(*desired.pools, new))
-    elif deed == 1 and desired.pools:
-        new_member = member(desired.pools[0].id, generation=generation, subnet_id=FAR_SUBNET)
-        desired = changed(desired, members=(*desired.members, new_member))
-    elif deed == 2:
-        gone = tuple(renew(m, live=None, generation=generation) for m in desired.members)
-        desired = changed(desired, members=gone)
-    elif deed == 3:
-        flipped = not desired.load_balancer.admin_state_up
-        world.desired = wish(desired, admin_state_up=flipped)
-        return
-    world.desired = wish(desired)
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30)), max_size=6), st.booleans())
-def test_every_history_ends_in_the_wish(history: list[tuple[int, int]], reports: bool) -> None:
-    """Wishes that come at any moment of the work, a crash each time: in the end all is settled."""
-    world = World(tree(), reports=reports)
-    for deed, crash_after in history:
-        with contextlib.suppress(Crash):
-            world.run(crash_after)
-        act(world, deed)
-    world.run()
-    assert world.plan() == steps.Plan()
-    assert settled(world)
-    known = [plug.port_id for plug in world.ports.values()]
-    (amphora,) = world.amphorae.values()
-    assert set(known) == {amphora.port_id, *amphora.ports.values()}
-
-
-@given(st.integers(0, 60), st.integers(0, 60), st.booleans())
-def test_every_deletion_ends_in_nothing(made: int, deleted: int, reports: bool) -> None:
-    """A crash at any boundary of creation and deletion leaks no port."""
-    world = World(tree(), reports=reports)
-    with contextlib.suppress(Crash):
-        world.run(made)
-    world.desired = doomed(world.desired)
-    with contextlib.suppress(Crash):
-        world.run(deleted)
-    world.run()
-    assert world.buried
-    assert world.vip_released
-    assert (world.ports, world.amphorae) == ({}, {})
-
-
 def test_the_abilities_of_today_are_enough() -> None:
     """An agent of this release can do whatever is asked."""
     world = World(tree(), abilities=ALL)
     world.run()
     assert settled(world)
+
+
+@pytest.mark.parametrize("changed_meanwhile", [False, True])
+def test_a_document_of_another_history_is_not_in_force(*, changed_meanwhile: bool) -> None:
+    """The number is the one that was published, the document is not: repair is needed."""
+    world = World(tree())
+    world.run()
+    (key,) = world.amphorae
+    reported = world.amphorae[key].reported
+    assert reported is not None
+    world.note(key, reported=changed(reported, estranged=True))
+    if changed_meanwhile:
+        world.desired = wish(world.desired, admin_state_up=False)
+    assert "repair is needed" in str(world.plan())
+    assert "PublishSpec" not in kinds(world.plan())
+    for step in world.plan().acts:
+        world.take(step)
+    assert settled(world) is not changed_meanwhile

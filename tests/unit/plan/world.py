@@ -35,6 +35,7 @@ SEGMENTS = {
         (Range(FAR_SUBNET, "10.9.0.0/16", "10.9.0.1", (("10.20.0.0/16", "10.9.0.2"),)),),
     ),
 }
+VIP_PORT = Plug("port-vip", NETWORK, "02:00:00:00:00:01")
 
 
 class Crash(Exception):
@@ -51,6 +52,7 @@ class World:
     amphorae: dict[str, Amphora] = field(default_factory=dict)
     ports: dict[tuple[str, str], Plug] = field(default_factory=dict)
     """(device, name) -> port, as the network service keeps them."""
+    vip_port: Plug | None = VIP_PORT
     vip_released: bool = False
     buried: bool = False
     revisions: int = 0
@@ -60,7 +62,7 @@ class World:
         return Observation(
             fresh_id=fresh_id(),
             amphorae=tuple(self.amphorae.values()),
-            plugs={plug.port_id: plug for plug in self.ports.values()},
+            plugs={plug.port_id: plug for plug in (*self.ports.values(), self.vip_port) if plug},
             segments=SEGMENTS,
             homes={FAR_SUBNET: FAR_NETWORK},
             reports=self.reports,
@@ -93,6 +95,10 @@ class World:
                 self.unplug(lambda device, _plug: device == key)
                 noted()
                 del self.amphorae[key]
+            case steps.EnsureVip(network_id=network_id, addresses=addresses):
+                port_id = self.desired.load_balancer.vip_port_id or ""
+                self.vip_port = Plug(port_id, network_id, "02:00:00:00:00:01", addresses)
+                noted()
             case steps.ReleaseVip():
                 self.vip_released = True
                 noted()
@@ -147,7 +153,11 @@ class World:
         self.amphorae[amphora_id] = changed(self.amphorae[amphora_id], **values)  # type: ignore[arg-type]
 
     def plug(self, step: steps.EnsurePort, noted: Callable[[], None]) -> None:
-        """Make a port, once per name, and note it."""
+        """Make a port, once per name, and note it; one that may be gone again is noted before."""
+        if step.subnet_id is not None:
+            begun = {**self.amphorae[step.amphora_id].ports, step.subnet_id: ""}
+            self.note(step.amphora_id, ports=begun)
+            noted()
         key = (step.amphora_id, step.name)
         number = len(self.ports) + 20
         addresses = tuple((subnet, f"10.1.0.{number}") for subnet in step.address_subnets)

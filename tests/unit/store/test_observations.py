@@ -46,6 +46,10 @@ def rows(database: Database, table: sa.Table) -> list[Any]:
     return database.read(lambda c: list(c.execute(sa.select(table))))
 
 
+def age(database: Database, table: sa.Table, column: str, seconds: float) -> None:
+    database.write(lambda c: c.execute(sa.update(table).values({column: now() - seconds})))
+
+
 def nudges(database: Database, owner: str) -> int:
     return int(wishes_of(database, owner).nudges)
 
@@ -64,7 +68,7 @@ def test_revisions_only_grow(database: Database) -> None:
     assert [(each.epoch, each.revision) for each in (first, second)] == [(1, 1), (1, 2)]
     (head,) = database.read(lambda c: documents.heads_of(c, "machine"))
     assert (head.id, head.order, head.retired, head.settled) == ("a", (1, 2), False, False)
-    (full,) = database.read(lambda c: documents.bodies(c, ["a"]))
+    (full,) = database.read(lambda c: documents.bodies(c, ["a"], "machine"))
     assert full.body is not None
     assert msgspec.msgpack.decode(full.body, type=AmphoraSpec) == second
     for _ in range(2):
@@ -72,8 +76,11 @@ def test_revisions_only_grow(database: Database) -> None:
     (row,) = rows(database, document)
     assert (row.revision, row.retired, row.body) == (3, True, None)
     assert database.read(lambda c: documents.heads_of(c, "another")) == []
-    assert len(database.read(lambda c: documents.heads_since(c, row.published_at - 1))) == 1
-    assert database.read(lambda c: documents.heads_since(c, row.published_at + 1)) == []
+    assert row.published_at > 0
+    for ago, expected in ((60, []), (1, ["a"]), (-3600, ["a"])):
+        age(database, document, "published_at", ago)
+        late = database.read(lambda c: documents.heads_of_late(c, 10.0))
+        assert [each.id for each in late] == expected
 
 
 def test_only_news_is_written_and_makes_work_due(database: Database, owner: str) -> None:
@@ -123,14 +130,14 @@ def test_operating_statuses_are_written_without_waking_anybody(
 def test_machines_come_and_go(database: Database, owner: str) -> None:
     """A hello starts what waits for a machine; the end of an older stream changes nothing."""
     database.write(lambda c: amphorae.add(c, "homeless", owner, "STANDALONE", 1))
-    hello = Arrival("machine", "here", "g1", ("haproxy",), ("10.0.0.0/8",))
+    hello = Arrival("machine", "uid 0", "here", "g1", ("haproxy",), ("10.0.0.0/8",))
     assert database.write(lambda c: observations.arrive(c, hello)) == [owner]
     database.write(lambda c: amphorae.place(c, "homeless", "machine", None))
-    again = Arrival("machine", "here", "g2", ("haproxy",), ())
+    again = Arrival("machine", "uid 0", "here", "g2", ("haproxy",), ())
     assert database.write(lambda c: observations.arrive(c, again)) == []
     database.write(lambda c: observations.depart(c, "machine", "g1"))
     assert [row.connected for row in rows(database, machine)] == [True]
-    able = Arrival("machine", "here", "g2", ("haproxy", "ping-monitor"), ())
+    able = Arrival("machine", "uid 0", "here", "g2", ("haproxy", "ping-monitor"), ())
     assert database.write(lambda c: observations.arrive(c, able)) == [owner]
     database.write(lambda c: observations.depart(c, "machine", "g2"))
     assert [row.connected for row in rows(database, machine)] == [False]
@@ -139,7 +146,7 @@ def test_machines_come_and_go(database: Database, owner: str) -> None:
 def test_a_dead_gateway_is_forgotten(database: Database) -> None:
     """Its machines count as silent, others' do not."""
     for name in ("dead", "alive"):
-        hello = Arrival(f"at-{name}", "here", name, (), ())
+        hello = Arrival(f"at-{name}", "uid 0", "here", name, (), ())
         database.write(lambda c, hello=hello: observations.arrive(c, hello))  # type: ignore[misc]
         database.write(lambda c, name=name: observations.beat(c, name))  # type: ignore[misc]
         database.write(lambda c, name=name: observations.beat(c, name))  # type: ignore[misc]
@@ -149,6 +156,24 @@ def test_a_dead_gateway_is_forgotten(database: Database) -> None:
     connected = {row.id: row.connected for row in rows(database, machine)}
     assert connected == {"at-dead": False, "at-alive": True}
     assert [row.id for row in rows(database, gateway)] == ["alive"]
+
+
+def test_a_gateway_that_was_forgotten_takes_back_its_own(database: Database, owner: str) -> None:
+    """The machines that did not dial another one meanwhile; a beat of a known one takes none."""
+    database.write(lambda c: amphorae.add(c, "homeless", owner, "STANDALONE", 1))
+    here = [Arrival(name, "uid 0", "here", "g", (), ()) for name in ("stayed", "left")]
+    assert set(database.write(lambda c: observations.beat(c, "g", here))) == {owner}
+    database.write(lambda c: observations.forget(c, ["g"]))
+    database.write(lambda c: observations.arrive(c, Arrival("left", "uid 0", "here", "h", (), ())))
+    assert database.write(lambda c: observations.beat(c, "g", here)) == [owner]
+    at = {row.id: row.gateway_id for row in rows(database, machine)}
+    assert at == {"stayed": "g", "left": "h"}
+    database.write(lambda c: observations.depart(c, "stayed", "g"))
+    assert database.write(lambda c: observations.beat(c, "g", here)) == []
+    assert {row.id: row.connected for row in rows(database, machine)} == {
+        "stayed": False,
+        "left": True,
+    }
 
 
 def test_only_what_is_placed_here_counts(database: Database, owner: str) -> None:
@@ -200,6 +225,15 @@ def test_lapsed_reservations_become_due(database: Database) -> None:
     assert database.write(purging.lapse_reservations) == 1
     assert wishes_of(database, owner).due_at is not None
     assert database.write(purging.lapse_reservations) == 0
+
+
+def test_totals_stay_storable() -> None:
+    """However much is claimed to have been carried, the sums fit into the database."""
+    full = Counters(epoch=1, bytes_in=counters.MOST)
+    first = added(None, full)
+    second = added(first, msgspec.structs.replace(full, epoch=2))
+    assert second is not None
+    assert second.totals["bytes_in"] == counters.MOST
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 100)), max_size=12))

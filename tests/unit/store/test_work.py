@@ -154,6 +154,15 @@ def test_times_of_another_clock_count_as_reached(database: Database, owner: str)
     assert len(claim(database)) == 1
 
 
+def test_the_clock_stands_still_within_a_statement(database: Database) -> None:
+    """Only then can an index find what is due, instead of a look at every load balancer."""
+    first = sa.select(sa.literal(1).label("i")).cte("n", recursive=True)
+    numbers = first.union_all(sa.select(first.c.i + 1).where(first.c.i < 900))
+    times = sa.select(now().label("t")).select_from(numbers).subquery()
+    seen = sa.select(sa.func.count(times.c.t.distinct()))
+    assert database.read(lambda c: c.scalar(seen)) == 1
+
+
 def test_the_longest_due_comes_first(database: Database, owner: str) -> None:
     """No load balancer starves."""
     later = fresh_id()

@@ -2,8 +2,7 @@
 
 haproxy.cfg       configuration in force (0600: it holds the cookie key)
 haproxy.cfg.new   the one being tried
-accepted          the document in force, as HAProxy accepted it (MsgPack)
-ledger.json       processes and counters
+ledger.json       processes, counters, and the document in force, as HAProxy accepted it
 servers           member states for the next start
 chroot/           empty; root directory of HAProxy
 <n>.sock, <n>.err stats socket and messages of process n
@@ -11,15 +10,14 @@ chroot/           empty; root directory of HAProxy
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 
 import msgspec
 
 from statera.agent.haproxy.ledger import Page
+from statera.agent.haproxy.process import fifo_path, socket_path
 from statera.lb.errors import Final
-from statera.spec.document import AmphoraSpec
 
 _LONGEST = 107 - len("/0123456789.sock")
 """Bytes of a directory in which a unix socket can still be made."""
@@ -34,7 +32,6 @@ class Disk:
         self.states = directory / "servers"
         self.config = directory / "haproxy.cfg"
         self.trial = directory / "haproxy.cfg.new"
-        self._accepted = directory / "accepted"
         self._ledger = directory / "ledger.json"
 
     def prepare(self) -> None:
@@ -44,13 +41,6 @@ class Disk:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.chroot.mkdir(mode=0o555, exist_ok=True)
 
-    def accepted(self) -> AmphoraSpec | None:
-        """Return the document in force, or None."""
-        try:
-            return msgspec.msgpack.decode(self._accepted.read_bytes(), type=AmphoraSpec)
-        except (OSError, msgspec.DecodeError):
-            return None
-
     def page(self) -> Page | None:
         """Return the ledger, or None."""
         try:
@@ -58,29 +48,30 @@ class Disk:
         except (OSError, msgspec.DecodeError):
             return None
 
-    def keep(self, spec: AmphoraSpec, text: str, page: Page) -> None:
-        """Keep what is in force now."""
-        self.keep_page(page)
-        _write(self.config, text.encode())
-        _write(self._accepted, msgspec.msgpack.encode(spec))
-        _settle(self.directory)
-
-    def keep_page(self, page: Page) -> None:
-        """Keep the ledger."""
+    def keep(self, page: Page, text: str | None) -> None:
+        """Keep what is in force now; None: the configuration did not change."""
+        if text is not None:
+            _write(self.config, text.encode())
         _write(self._ledger, msgspec.json.encode(page))
+        _settle(self.directory)
 
     def attempt(self, text: str, states: str) -> None:
         """Lay out a start: the configuration to try, and the member states it begins with."""
         _put(self.trial, text.encode())
         _put(self.states, states.encode())
 
-    def serials(self) -> list[int]:
-        """Return the numbers of the processes whose sockets lie here."""
-        found = []
-        for path in self.directory.glob("*.sock"):
-            with contextlib.suppress(ValueError):
-                found.append(int(path.stem))
-        return sorted(found)
+    def forget(self, serial: int) -> None:
+        """Remove the files of a process that has ended."""
+        for path in (socket_path(self.directory, serial), fifo_path(self.directory, serial)):
+            path.unlink(missing_ok=True)
+
+    def serials(self) -> set[int]:
+        """Return the numbers of the processes of which files lie here."""
+        return {
+            int(path.stem)
+            for path in self.directory.iterdir()
+            if path.stem.isdecimal() and path.suffix in (".sock", ".err")
+        }
 
 
 def _put(path: Path, data: bytes) -> None:

@@ -27,7 +27,7 @@ from statera.agent.haproxy.states import state_file
 from statera.agent.haproxy.statistics import Traffic, pool_reports
 from statera.agent.haproxy.verdicts import Verdicts
 from statera.agent.space import Space
-from statera.lb.errors import Retryable
+from statera.lb.errors import Retryable, StateraError
 from statera.render.change import AddMember, Kind, Operation, RemoveMember, change
 from statera.render.haproxy import Rendered, render
 from statera.render.options import Options
@@ -82,7 +82,7 @@ class Engine:
         self._verdicts = Verdicts(space, self._processes, self._changed)
         self._drain = Drain(settings.hard_stop_after, self._processes)
         self._lock = asyncio.Lock()
-        self._accepted: AmphoraSpec | None = None
+        self._unkept = False
         self._wished: AmphoraSpec | None = None
         self._faults: tuple[Fault, ...] = ()
         self._restarting: asyncio.Task[None] | None = None
@@ -94,10 +94,15 @@ class Engine:
         """Return the removed members, as (backend, member), that still serve connections."""
         return self._drain.servers()
 
+    @property
+    def _accepted(self) -> AmphoraSpec | None:
+        return self._processes.document
+
     async def apply(self, spec: AmphoraSpec) -> tuple[Fault, ...]:
         """Make `spec` true; return the objects that are not in force as wished, and why.
 
-        Raise `Retryable` if HAProxy could not be run at all; what was in force still is.
+        Raise `Retryable` if HAProxy could not be run at all, or refuses and names no object of the
+        document; what was in force still is.
         """
         return await asyncio.shield(asyncio.ensure_future(self._apply(spec)))
 
@@ -122,21 +127,13 @@ class Engine:
         only if the engine's own note of it is lost.
         """
         async with self._lock:
-            await asyncio.to_thread(self._disk.prepare)
-            page = await asyncio.to_thread(self._disk.page)
-            self._accepted = await asyncio.to_thread(self._disk.accepted) or spec_in_force
-            serving = await self._processes.adopt(page)
-            LOG.info("engine.adopted amphora=%s serving=%s", self.amphora_id, serving)
-            if serving and self._accepted is not None:
-                await self._processes.look_at_current()
-                self._verdicts.recall(self._accepted)
-                await self._verdicts.follow(self._accepted)
-            elif self._accepted is not None:
-                try:
-                    await self._resume()
-                except Retryable as error:
-                    LOG.error("engine.start_failed amphora=%s text=%s", self.amphora_id, error)
-                    self._died()
+            try:
+                await self._adopt(spec_in_force)
+            except BaseException:
+                # Another engine will try: this one must not bring anything back by itself.
+                await self._quiet()
+                await self._processes.release()
+                raise
 
     async def detach(self) -> None:
         """Let go without touching HAProxy: traffic goes on, another engine may adopt it."""
@@ -149,8 +146,26 @@ class Engine:
         async with self._lock:
             await self._quiet()
             await self._processes.end()
-            self._accepted = None
+            self._processes.document = None
             self._wished = None
+
+    async def _adopt(self, spec_in_force: AmphoraSpec | None) -> None:
+        await asyncio.to_thread(self._disk.prepare)
+        page = await asyncio.to_thread(self._disk.page)
+        self._processes.document = (page and page.document) or spec_in_force
+        serving = await self._processes.adopt(page)
+        LOG.info("engine.adopted amphora=%s serving=%s", self.amphora_id, serving)
+        if self._accepted is None:
+            return
+        if serving:
+            self._verdicts.recall(self._accepted)
+            await self._verdicts.follow(self._accepted)
+            return
+        try:
+            await self._resume()
+        except (StateraError, OSError) as error:
+            LOG.error("engine.start_failed amphora=%s text=%s", self.amphora_id, error)
+            self._died()
 
     # --- bringing a document into force -------------------------------------------------------
 
@@ -165,6 +180,8 @@ class Engine:
                 for owner, text in faults.items()
             )
             self._wished = spec
+            # By the wish: a listener that was refused today goes on counting when it is mended.
+            self._processes.forget({listener.id for listener in spec.listeners})
             return self._faults
 
     async def _settle(self, spec: AmphoraSpec) -> dict[Owner, str]:
@@ -181,9 +198,9 @@ class Engine:
                     faults.setdefault(owner, text)
                     reduced = refusal.without(reduced, owner, self._accepted, last=again)
                 if reduced == candidate:
-                    await self._keep_whole(refused)
-                    root = Owner("loadbalancer", spec.load_balancer_id)
-                    return faults | {root: _KEPT_WHOLE + refused.text}
+                    if self._processes.current is None:
+                        await self._resume()
+                    raise Retryable(_KEPT_WHOLE + refused.text) from refused
                 candidate = reduced
                 continue
             for owner, text in faults.items():
@@ -191,12 +208,6 @@ class Engine:
                     "engine.refused amphora=%s %s=%s text=%s", self.amphora_id, *owner, text
                 )
             return faults
-
-    async def _keep_whole(self, refused: _Refusal) -> None:
-        """Stay with the last good configuration: nothing to blame could be found."""
-        LOG.error("engine.refused amphora=%s text=%s", self.amphora_id, refused.text)
-        if self._accepted is not None and self._processes.current is None:
-            await self._resume()
 
     async def _bring(self, candidate: AmphoraSpec) -> None:
         """Bring `candidate` into force as it is; raise `_Refusal`, with nothing changed."""
@@ -206,22 +217,28 @@ class Engine:
         except Unrenderable as error:
             raise _Refusal({error.owner: str(error)}, str(error)) from error
         kind = what.kind
-        if self._processes.current is None or self._returns(what.operations):
+        if (
+            self._processes.current is None
+            or self._processes.adrift
+            or self._returns(what.operations)
+        ):
             kind = Kind.RELOAD
         if kind is Kind.RUNTIME:
+            # Until all is done the process follows neither document, and a crash must not hide it.
+            self._processes.adrift = True
+            await self._processes.note()
             try:
                 await self._operate(what.operations)
+                self._processes.adrift = False
             except (RuntimeGone, RuntimeRefused) as error:
                 LOG.warning("engine.runtime_failed amphora=%s text=%s", self.amphora_id, error)
                 kind = Kind.RELOAD
         if kind is Kind.RELOAD:
             await self._reload(candidate, rendered)
-        self._accepted = candidate
-        self._processes.forget({listener.id for listener in candidate.listeners})
+        self._processes.document = candidate
         await self._verdicts.follow(candidate)
-        if kind is Kind.RUNTIME:
-            page = self._processes.page()
-            await asyncio.to_thread(self._disk.keep, candidate, rendered.text, page)
+        if kind is Kind.RUNTIME or self._unkept:
+            await self._keep(rendered.text)
         if kind is not Kind.NOTHING:
             LOG.info("engine.changed amphora=%s by=%s", self.amphora_id, kind.value)
 
@@ -259,12 +276,22 @@ class Engine:
             found = refusal.alerts(error.messages)
             text = refusal.words(found[0]) if found else "no reason given"
             raise _Refusal(refusal.blame(error.messages, rendered.owners), text) from error
-        await self._drain.clear()
+        self._processes.document = candidate
+        self._processes.adrift = False
         self._served_at = asyncio.get_running_loop().time()
-        # The disk knows the new process before the old one leaves, so no crash loses track.
-        await asyncio.to_thread(self._disk.keep, candidate, rendered.text, self._processes.page())
-        if predecessor is not None:
-            await self._processes.dismiss(predecessor)
+        try:
+            await self._drain.clear()
+            # The disk knows the new process before the old one leaves, so no crash loses track.
+            await self._keep(rendered.text)
+        finally:
+            # A full disk must not leave two forms of the load balancer in service.
+            if predecessor is not None:
+                await self._processes.dismiss(predecessor)
+
+    async def _keep(self, text: str) -> None:
+        self._unkept = True
+        await self._processes.note(text)
+        self._unkept = False
 
     def _render(self, spec: AmphoraSpec) -> Rendered:
         settings = self._settings
@@ -313,7 +340,7 @@ class Engine:
                     return
                 try:
                     await self._resume()
-                except Retryable as error:
+                except (StateraError, OSError) as error:
                     LOG.error("engine.restart_failed amphora=%s text=%s", self.amphora_id, error)
                     continue
             LOG.warning("engine.restarted amphora=%s", self.amphora_id)

@@ -18,18 +18,27 @@ import msgspec
 from statera.agent.haproxy.process import Process, Record
 from statera.agent.haproxy.runtime import RuntimeGone, Session
 from statera.agent.haproxy.statistics import Reading, Traffic, read
+from statera.spec.document import AmphoraSpec
 
 LOG = logging.getLogger(__name__)
 
 _PATIENCE = 2.0
+_FRONTENDS = "show stat -1 1 -1"
 _LOOK = 0.25
 """Seconds between looks at a leaving process."""
 
 
 class Page(msgspec.Struct, frozen=True):
-    """The ledger on disk, with the processes that it speaks of."""
+    """The ledger on disk, with the processes that it speaks of.
+
+    `document` is what the process in force was made to follow: one file, so that a crash cannot
+    leave the document of one process beside the number of another.
+    """
 
     epoch: int
+    document: AmphoraSpec | None = None
+    adrift: bool = False
+    """The process may have followed a newer document halfway when the agent died."""
     current: Record | None = None
     leaving: tuple[Record, ...] = ()
     base: dict[str, tuple[int, int, int, int]] = {}
@@ -55,6 +64,11 @@ class Leaving:
         self.reading = reading
         self._session = session
 
+    @property
+    def reachable(self) -> bool:
+        """Say whether the process can be asked for its counters."""
+        return self._session is not None
+
     @classmethod
     async def open(cls, process: Process, reading: Reading) -> Leaving:
         """Return the leaving of `process`, which does not know of it yet.
@@ -73,20 +87,28 @@ class Leaving:
         A listener that was closed or restricted must not be open a moment longer in the old form.
         """
         self.process.send(signal.SIGUSR1)
-        with contextlib.suppress(RuntimeGone, TimeoutError):
-            async with asyncio.timeout(_PATIENCE):
-                while self._session is not None:
-                    if "\nStopping: 1" in await self._session.ask("show info"):
-                        return
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _PATIENCE
+        with contextlib.suppress(RuntimeGone):
+            while self._session is not None and loop.time() < deadline:
+                # It says that it is stopping before it has closed anything.
+                if not read(await self._session.ask(_FRONTENDS)).accepting:
+                    return
 
-    async def wait(self) -> None:
-        """Return when the process has ended; `reading` then holds its last counts."""
+    async def wait(self, patience: float) -> None:
+        """Return when the process has ended; `reading` then holds its last counts.
+
+        It is ended after `patience` seconds: one that hangs does not see to that itself.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience
         ended = asyncio.ensure_future(self.process.ended())
         try:
-            while self._session is not None and self.process.alive:
+            while self._session is not None and self.process.alive and loop.time() < deadline:
                 await self.look()
                 await asyncio.wait({ended}, timeout=_LOOK)
-            await ended
+            await asyncio.wait({ended}, timeout=max(deadline - loop.time(), 0))
+            await self.process.kill()
         finally:
             ended.cancel()
             self.close()
@@ -124,6 +146,13 @@ class Ledger:
         return cls(next_epoch(last), {})
 
     @classmethod
+    def since(cls, page: Page, reading: Reading) -> Ledger:
+        """Return the ledger of a new epoch, in which `reading` of the process in force is zero."""
+        ledger = cls.new(page.epoch)
+        ledger._base = {name: Traffic() - counted for name, counted in reading.frontends.items()}
+        return ledger
+
+    @classmethod
     def of(cls, page: Page) -> Ledger:
         """Return the ledger that `page` holds."""
         return cls(page.epoch, {name: Traffic(*counts) for name, counts in page.base.items()})
@@ -145,13 +174,16 @@ class Ledger:
         """Keep only the listeners in `names`."""
         self._base = {name: kept for name, kept in self._base.items() if name in names}
 
-    def page(self, current: Process | None, leaving: list[Leaving]) -> Page:
+    def page(
+        self, document: AmphoraSpec | None, current: Process | None, leaving: list[Leaving]
+    ) -> Page:
         """Return the ledger for the disk."""
         sums = Ledger(self.epoch, dict(self._base))
         for one in leaving:
             sums.add(one.reading)
         return Page(
             epoch=self.epoch,
+            document=document,
             current=current.record if current else None,
             leaving=tuple(one.process.record for one in leaving),
             base={

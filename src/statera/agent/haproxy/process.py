@@ -3,10 +3,6 @@
 The agent makes the stats socket and hands it over as a descriptor, so a question can be asked at
 once: it is answered when the process has bound everything and serves, or the connection breaks when
 it has given up.  No polling, no guess.
-
-Messages go to a FIFO that the agent reads.  The writing end never blocks and is bounded by the
-kernel, it survives the agent, and a new agent opens it again: changes of member status show there
-at once.
 """
 
 from __future__ import annotations
@@ -19,12 +15,12 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from statera.agent.haproxy import runtime
+from statera.agent.haproxy.messages import Messages
 from statera.agent.space import Space
 from statera.lb.errors import Final, Retryable
 
@@ -32,8 +28,9 @@ LOG = logging.getLogger(__name__)
 
 STATS_VARIABLE = "STATERA_STATS"
 STATS_ADDRESS = f"fd@${{{STATS_VARIABLE}}}"
+_SERIAL_VARIABLE = "STATERA_SERIAL"
 _BACKLOG = 64
-_KEEP = 1 << 18
+_ALERT = "[ALERT]"
 _KILL_AFTER = 5.0
 
 
@@ -75,52 +72,6 @@ class Launch:
     timeout: float
     previous: Process | None = None
     tables: bool = False
-
-
-class Messages:
-    """Reads the FIFO of one process."""
-
-    def __init__(self, path: Path) -> None:
-        self._text = ""
-        self._heard: Callable[[str], None] | None = None
-        self._loop = asyncio.get_running_loop()
-        self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        self._loop.add_reader(self._fd, self._read)
-
-    def _read(self) -> bool:
-        """Read once; say whether there may be more."""
-        try:
-            data = os.read(self._fd, 65536)
-        except BlockingIOError:
-            # Nothing there, but somebody still holds the writing end.
-            return False
-        if not data:
-            self.close()
-            return False
-        text = data.decode(errors="replace")
-        if self._heard is None:
-            self._text = (self._text + text)[-_KEEP:]
-        else:
-            self._heard(text)
-        return True
-
-    def listen(self, heard: Callable[[str], None]) -> None:
-        """Hand everything that is said from now on to `heard`."""
-        self._text = ""
-        self._heard = heard
-
-    def drain(self) -> str:
-        """Return everything that an ended process said."""
-        while self._fd >= 0 and self._read():
-            pass
-        return self._text
-
-    def close(self) -> None:
-        """Stop to listen."""
-        if self._fd >= 0:
-            self._loop.remove_reader(self._fd)
-            os.close(self._fd)
-            self._fd = -1
 
 
 class Process:
@@ -174,9 +125,31 @@ class Process:
             async with asyncio.timeout(_KILL_AFTER):
                 await self.ended()
         except TimeoutError:
-            self.send(signal.SIGKILL)
-            await self.ended()
+            await self.kill()
         self.remove()
+
+    async def kill(self) -> None:
+        """End the process at once; return when it is gone."""
+        self.send(signal.SIGKILL)
+        await self.ended()
+
+    async def answers(self, patience: float) -> bool:
+        """Say whether the process answers within `patience` seconds.
+
+        It is asked twice: after a pause of the whole machine, or of this process alone, the first
+        answer seems late although it is not.
+        """
+        for _ in range(2):
+            pause = asyncio.ensure_future(asyncio.sleep(patience / 2))
+            try:
+                await runtime.command(self.socket, "show version", patience / 2)
+            except runtime.RuntimeGone:
+                await pause
+            else:
+                return True
+            finally:
+                pause.cancel()
+        return False
 
     def remove(self) -> None:
         """Remove the files of an ended process."""
@@ -227,26 +200,29 @@ async def start(launch: Launch) -> Process:
     HAProxy does not take the configuration, `StartFailed` if it cannot be run.
     """
     fifo = fifo_path(launch.directory, launch.serial)
-    for path in (fifo, socket_path(launch.directory, launch.serial)):
+    files = (fifo, socket_path(launch.directory, launch.serial))
+    for path in files:
         path.unlink(missing_ok=True)
     os.mkfifo(fifo, 0o600)
     messages = Messages(fifo)
     spawning = asyncio.ensure_future(asyncio.to_thread(_spawn, launch))
     try:
         spawned = await asyncio.shield(spawning)
-    except asyncio.CancelledError:
-        spawning.add_done_callback(_discard)
+    except BaseException as error:
         messages.close()
+        if isinstance(error, asyncio.CancelledError):
+            spawning.add_done_callback(_discard)
+            raise
+        for path in files:
+            path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise StartFailed(f"cannot run {launch.binary}: {error.strerror}") from error
         raise
-    except OSError as error:
-        messages.close()
-        raise StartFailed(f"cannot run {launch.binary}: {error.strerror}") from error
     process = Process(spawned.record, launch.directory, messages, spawned.pidfd)
     try:
         await _await_service(process, launch.timeout)
     except BaseException:
-        process.send(signal.SIGKILL)
-        await process.ended()
+        await process.kill()
         process.remove()
         raise
     finally:
@@ -267,7 +243,11 @@ async def _await_service(process: Process, timeout: float) -> None:
             await process.ended()
     except TimeoutError as error:
         raise StartFailed(f"HAProxy did not start within {timeout:g} s") from error
-    raise Refused(process.messages.drain())
+    messages = process.messages.drain()
+    if _ALERT not in messages:
+        # It was killed: by the kernel for lack of memory, for instance.
+        raise StartFailed("HAProxy ended at its start without a reason")
+    raise Refused(messages)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -295,9 +275,25 @@ def _discard(spawning: asyncio.Future[_Spawned]) -> None:
     spawned.bury()
 
 
+def running(config: Path) -> list[Record]:
+    """Return the processes that were started with `config`.  Reads all of /proc: milliseconds."""
+    found = []
+    for entry in os.listdir("/proc"):
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(entry)
+            words = Path("/proc", entry, "cmdline").read_bytes().split(b"\0")
+            if os.fsencode(config) not in words:
+                continue
+            prefix = f"{_SERIAL_VARIABLE}=".encode()
+            for word in Path("/proc", entry, "environ").read_bytes().split(b"\0"):
+                if word.startswith(prefix):
+                    record = Record.of(pid, int(word.removeprefix(prefix)))
+                    found += [record] if record else []
+    return found
+
+
 def _spawn(launch: Launch) -> _Spawned:
     """Run HAProxy in its namespace.  Blocks for milliseconds."""
-    path = socket_path(launch.directory, launch.serial)
     arguments = [launch.binary, "-db", "-f", str(launch.config)]
     husk: subprocess.Popen[bytes] | None = None
     if launch.previous is not None:
@@ -305,6 +301,24 @@ def _spawn(launch: Launch) -> _Spawned:
         if launch.tables:
             husk = _husk()
             arguments += ["-sf", str(husk.pid)]
+    child: subprocess.Popen[bytes] | None = None
+    try:
+        child = _run(launch, arguments)
+        record = Record(child.pid, started(child.pid) or 0, launch.serial)
+        pidfd = os.pidfd_open(child.pid)
+    except BaseException:
+        for made in (husk, child):
+            if made is not None:
+                made.kill()
+                made.wait()
+        raise
+    # From here the pidfd stands for the child, and `Process` reaps it.
+    child.returncode = 0
+    return _Spawned(record, pidfd, husk)
+
+
+def _run(launch: Launch, arguments: list[str]) -> subprocess.Popen[bytes]:
+    path = socket_path(launch.directory, launch.serial)
     messages = os.open(
         fifo_path(launch.directory, launch.serial), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
     )
@@ -313,14 +327,25 @@ def _spawn(launch: Launch) -> _Spawned:
             stats.bind(str(path))
             path.chmod(0o600)
             stats.listen(_BACKLOG)
-            child = launch.space.call(lambda: _popen(arguments, stats.fileno(), messages))
+            variables = {
+                "PATH": os.environ.get("PATH", os.defpath),
+                STATS_VARIABLE: str(stats.fileno()),
+                _SERIAL_VARIABLE: str(launch.serial),
+            }
+            return launch.space.call(
+                lambda: subprocess.Popen(
+                    arguments,
+                    stdin=subprocess.DEVNULL,
+                    stdout=messages,
+                    stderr=messages,
+                    pass_fds=(stats.fileno(),),
+                    env=variables,
+                    cwd="/",
+                    start_new_session=True,
+                )
+            )
     finally:
         os.close(messages)
-    record = Record(child.pid, started(child.pid) or 0, launch.serial)
-    pidfd = os.pidfd_open(child.pid)
-    # From here the pidfd stands for the child, and `Process` reaps it.
-    child.returncode = 0
-    return _Spawned(record, pidfd, husk)
 
 
 def _husk() -> subprocess.Popen[bytes]:
@@ -334,16 +359,3 @@ def _husk() -> subprocess.Popen[bytes]:
     husk = subprocess.Popen(["true"], stdin=subprocess.DEVNULL)
     os.waitid(os.P_PID, husk.pid, os.WEXITED | os.WNOWAIT)
     return husk
-
-
-def _popen(arguments: list[str], stats: int, messages: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        arguments,
-        stdin=subprocess.DEVNULL,
-        stdout=messages,
-        stderr=messages,
-        pass_fds=(stats,),
-        env={"PATH": os.environ.get("PATH", os.defpath), STATS_VARIABLE: str(stats)},
-        cwd="/",
-        start_new_session=True,
-    )

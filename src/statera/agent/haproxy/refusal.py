@@ -3,10 +3,11 @@
 The rule for what takes the place of a refused object: its last good form if there is one, else
 nothing, and never anything that lets more traffic pass than was wished:
 
-    listener        last good form, but only if the wish does not narrow who may come in; else the
-                    listener is not bound
+    listener        last good form, but only if the wish keeps its port and does not narrow who may
+                    come in; else the listener is not bound
     pool            last good form of its own attributes; else its listeners answer 503
-    member          last good form; else it gets no traffic
+    member          last good form, drained or as a backup if the wish says so; else no traffic
+    loadbalancer    its last good VIPs; else nothing is bound
     healthmonitor   last good form; else the members are taken for healthy, because a monitor
                     protects from bad answers and grants nobody anything, while dropping the
                     members would turn a typing error into an outage
@@ -30,6 +31,7 @@ _ALERT = re.compile(r"\[ALERT\]\s+\(\d+\) : (.*)")
 _PLACE = re.compile(r"\[[^\[\]]*:(\d+)\]:?")
 _PREFIX = re.compile(r"^[\s:.]+|(config|parsing|Parsing|Binding)(?=\s|$)")
 _WORDS = 300
+_NO_VIP = "Cannot assign requested address"
 
 T = TypeVar("T", Listener, Pool, Member)
 
@@ -42,11 +44,14 @@ def alerts(messages: str) -> list[str]:
 
 
 def blame(messages: str, owners: tuple[Owner, ...]) -> dict[Owner, str]:
-    """Return the objects that HAProxy's alerts name, with its words; {} if it names none."""
+    """Return the objects that HAProxy's alerts name, with its words; {} if it names none.
+
+    A VIP that the machine lacks is no listener's fault: it is waited for.
+    """
     found: dict[Owner, str] = {}
     for alert in alerts(messages):
         place = _PLACE.search(alert)
-        if place is None or not 0 < int(place[1]) <= len(owners):
+        if place is None or not 0 < int(place[1]) <= len(owners) or _NO_VIP in alert:
             continue
         found.setdefault(owners[int(place[1]) - 1], words(alert))
     return {owner: text for owner, text in found.items() if owner.object_type != "loadbalancer"}
@@ -68,6 +73,8 @@ def without(
     `last`: its last good form was tried already, or must not be.
     """
     good = None if last else accepted
+    if culprit.object_type == "loadbalancer":
+        return _with_vips(spec, good)
     if culprit.object_type == "listener":
         old = {one.id: one for one in good.listeners} if good else {}
         return replace(
@@ -91,6 +98,12 @@ def without(
     return spec
 
 
+def _with_vips(spec: AmphoraSpec, good: AmphoraSpec | None) -> AmphoraSpec:
+    if good is None or good.vips == spec.vips:
+        return replace(spec, listeners=())
+    return replace(spec, vips=good.vips)
+
+
 def _swap(items: tuple[T, ...], object_id: str, form: Callable[[T], T | None]) -> tuple[T, ...]:
     """Return `items`, the one called `object_id` in another form or not at all."""
     formed = (form(item) if item.id == object_id else item for item in items)
@@ -99,7 +112,10 @@ def _swap(items: tuple[T, ...], object_id: str, form: Callable[[T], T | None]) -
 
 def _listener(wish: Listener, old: dict[str, Listener]) -> Listener | None:
     good = old.get(wish.id)
-    if good is None or good == wish or not narrower(good.allowed_cidrs, wish.allowed_cidrs):
+    if good is None or good == wish or good.port != wish.port:
+        # Another listener may have the old port by now, and HAProxy would share it out.
+        return None
+    if not narrower(good.allowed_cidrs, wish.allowed_cidrs):
         return None
     limits = [limit for limit in (good.connection_limit, wish.connection_limit) if limit >= 0]
     return replace(
@@ -143,7 +159,12 @@ def _with_member(pool: Pool, member_id: str, old: dict[str, Pool]) -> Pool:
         kept = good.get(wish.id)
         if kept is None:
             return None
-        kept = replace(kept, enabled=wish.enabled and kept.enabled)
+        kept = replace(
+            kept,
+            enabled=wish.enabled and kept.enabled,
+            weight=kept.weight if wish.weight else 0,
+            backup=wish.backup,
+        )
         return None if kept == wish else kept
 
     return replace(pool, members=_swap(pool.members, member_id, form))

@@ -15,7 +15,8 @@ from statera.render.change import (
     SetWeight,
 )
 
-_TIMEOUT = 10.0
+_TIMEOUT = 3.0
+"""Seconds for one answer, which takes a thousandth of that; callers wait for it."""
 _PROMPT = b"\n> "
 _FINE = frozenset({"", "New server registered.", "Server deleted."})
 _LIMIT = 1 << 26
@@ -42,7 +43,22 @@ async def command(socket: Path, text: str, timeout: float = _TIMEOUT) -> str:
                 writer.close()
     except (OSError, TimeoutError) as error:
         raise RuntimeGone(f"no answer from HAProxy ({type(error).__name__})") from error
+    # Every reply ends with an empty line: one that does not was cut off by the end of the process.
+    if reply != b"\n" and not reply.endswith(b"\n\n"):
+        raise RuntimeGone("HAProxy broke off its answer")
     return reply.decode(errors="replace")
+
+
+async def held(socket: Path) -> bool:
+    """Say whether any process holds the socket, even one that does not answer yet."""
+    try:
+        _, writer = await asyncio.open_unix_connection(str(socket))
+    except (ConnectionRefusedError, FileNotFoundError):
+        return False
+    except BlockingIOError:
+        return True
+    writer.close()
+    return True
 
 
 class Session:
@@ -71,12 +87,14 @@ class Session:
         return session
 
     async def ask(self, text: str) -> str:
-        """Return the reply to one command; raise `RuntimeGone`."""
+        """Return the reply to one command; raise `RuntimeGone`, which ends the session."""
         try:
             async with asyncio.timeout(_TIMEOUT), self._turn:
                 self._writer.write(text.encode() + b"\n")
                 reply = await self._reader.readuntil(_PROMPT)
         except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError) as error:
+            # What comes late would be taken for the answer to the next question.
+            self.close()
             raise RuntimeGone(f"no answer from HAProxy ({type(error).__name__})") from error
         return reply[: -len(_PROMPT)].decode(errors="replace")
 

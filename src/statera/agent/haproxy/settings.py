@@ -34,6 +34,18 @@ class HaproxySettings:
         "very busy.",
         min=1,
     )
+    leaving_limit: int = option(
+        16,
+        "Processes of one amphora that were replaced by reloads and may still serve; with more, "
+        "the oldest is ended, so that reloads cannot fill the machine's memory.",
+        min=1,
+    )
+    hang_patience: float = option(
+        5.0,
+        "Seconds without an answer after which a process counts as hung and is replaced; an answer "
+        "takes milliseconds.",
+        min=1,
+    )
     restart_ceiling: float = option(
         30.0, "Longest pause, in seconds, between restarts of a process that keeps dying.", min=1
     )

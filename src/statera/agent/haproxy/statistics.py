@@ -25,6 +25,15 @@ class Traffic:
     active: int = 0
     limit: int = 0
 
+    def __sub__(self, other: Traffic) -> Traffic:
+        """Return the difference of the counters."""
+        return Traffic(
+            self.bytes_in - other.bytes_in,
+            self.bytes_out - other.bytes_out,
+            self.total - other.total,
+            self.errors - other.errors,
+        )
+
     def __add__(self, other: Traffic) -> Traffic:
         return Traffic(
             self.bytes_in + other.bytes_in,
@@ -41,6 +50,8 @@ class Reading:
     """One `show stat`: by frontend, by backend, by (backend, server)."""
 
     frontends: dict[str, Traffic] = dataclasses.field(default_factory=dict)
+    accepting: set[str] = dataclasses.field(default_factory=set)
+    """The frontends that take connections."""
     backends: dict[str, str] = dataclasses.field(default_factory=dict)
     servers: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)
 
@@ -67,6 +78,8 @@ def read(text: str) -> Reading:
                 active=int(row["scur"] or 0),
                 limit=int(row["slim"] or 0),
             )
+            if row["status"] != "STOP":
+                reading.accepting.add(proxy)
         elif server == "BACKEND":
             reading.backends[proxy] = row["status"]
         else:

@@ -11,13 +11,15 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from statera.agent.haproxy import runtime
 from statera.agent.haproxy.processes import Processes
+from statera.agent.haproxy.runtime import RuntimeGone, Session
 from statera.agent.haproxy.statistics import DOWN
 from statera.agent.prober import Key, Prober, Target
 from statera.agent.space import Space
 from statera.render.routes import routes
 from statera.spec.document import AmphoraSpec, Monitor, Pool
+
+_AGAIN = 0.5
 
 
 class Verdicts:
@@ -29,7 +31,8 @@ class Verdicts:
         self._on_change = on_change
         self._prober = Prober(space, self._judge)
         self._servers: dict[Key, list[str]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._owed: set[Key] = set()
+        self._paying: asyncio.Task[None] | None = None
 
     def recall(self, spec: AmphoraSpec) -> None:
         """Take over the verdicts that the running HAProxy holds, after a restart of the agent."""
@@ -65,36 +68,57 @@ class Verdicts:
         self._servers = servers
         self.known = {key: healthy for key, healthy in self.known.items() if key in targets}
         await self._prober.aim(targets.values(), self.known)
-        for key, healthy in self.known.items():
-            await self._push(key, healthy)
+        self._owed |= self.known.keys()
+        await self._push()
+        self._pay()
 
     async def stop(self) -> None:
         """Probe nothing any more."""
         await self._prober.stop()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._owed.clear()
+        if self._paying is not None:
+            self._paying.cancel()
+            await asyncio.gather(self._paying, return_exceptions=True)
 
     def _judge(self, key: Key, healthy: bool) -> None:
         self.known[key] = healthy
-        task = asyncio.create_task(self._push(key, healthy))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._owed.add(key)
+        self._pay()
         self._on_change()
 
-    async def _push(self, key: Key, healthy: bool) -> None:
-        """Tell the process in force.
+    def _pay(self) -> None:
+        if self._owed and (self._paying is None or self._paying.done()):
+            self._paying = asyncio.create_task(self._push_all())
+
+    async def _push_all(self) -> None:
+        """Tell the process in force until it has heard everything: no verdict may get lost."""
+        while self._owed:
+            await self._push()
+            if self._owed:
+                await asyncio.sleep(_AGAIN)
+
+    async def _push(self) -> None:
+        """Tell the process in force what it has not heard; what it does not take stays owed.
 
         One that is being started meanwhile learned it from its state file, or is told by the
         `follow` that ends every change.
         """
         process = self._processes.current
         if process is None:
+            self._owed.clear()
+        if process is None or not self._owed:
             return
-        word = "up" if healthy else "down"
-        for server in self._servers.get(key, []):
-            with contextlib.suppress(runtime.RuntimeGone):
-                await runtime.command(process.socket, f"set server {server} health {word}")
+        with contextlib.suppress(RuntimeGone):
+            session = await Session.open(process.socket)
+            try:
+                for key in list(self._owed):
+                    word = "up" if self.known.get(key, True) else "down"
+                    for server in self._servers.get(key, []):
+                        await session.ask(f"set server {server} health {word}")
+                    if word == ("up" if self.known.get(key, True) else "down"):
+                        self._owed.discard(key)
+            finally:
+                session.close()
 
 
 def _pinger(pool: Pool) -> Monitor | None:

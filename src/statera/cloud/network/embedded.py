@@ -14,6 +14,7 @@ from statera.cloud.network.addresses import Wanted
 from statera.cloud.network.kind import fresh, moment
 from statera.cloud.network.tables import network, port, subnet
 from statera.edges.network.protocol import (
+    VIP_DEVICE,
     AddressInUse,
     FixedIp,
     Network,
@@ -26,8 +27,6 @@ from statera.lb.errors import Conflict, Retryable
 from statera.store.database import Database
 
 _NAMESPACE = uuid.UUID("d0a7a3e2-1d2a-4f7b-8a53-3f7f5c8f6b11")
-_VIP_DEVICE = "lb-"
-"""How the device id of a VIP's port begins."""
 
 
 class EmbeddedNetworks:
@@ -154,7 +153,7 @@ def _create(connection: Connection, port_id: str, request: PortRequest) -> None:
         "device_owner": request.device_owner,
         "bound": ports.OWNED,
         # The VIP's port only reserves the address: what serves it has ports of its own.
-        "admin_state_up": not request.device_id.startswith(_VIP_DEVICE),
+        "admin_state_up": not request.device_id.startswith(VIP_DEVICE),
     }
     ports.insert(connection, row)
     if request.fixed_ips:

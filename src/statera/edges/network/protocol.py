@@ -68,6 +68,34 @@ class PortRequest:
     fixed_ips: tuple[tuple[str, str | None], ...] = field(default=())
 
 
+DEVICE_OWNER = "Octavia"
+"""What owns every port of ours, as clients of the network service know it."""
+VIP_DEVICE = "lb-"
+"""How the device id of a VIP's port begins."""
+
+
+def vip_device(load_balancer_id: str) -> str:
+    """Return the device id that the VIP port of a load balancer is bound to."""
+    return f"{VIP_DEVICE}{load_balancer_id}"
+
+
+def vip_port(
+    load_balancer_id: str,
+    project_id: str,
+    network_id: str,
+    fixed_ips: tuple[tuple[str, str | None], ...],
+) -> PortRequest:
+    """Return the request for the VIP port of a load balancer: always the same port."""
+    return PortRequest(
+        name=f"octavia-lb-{load_balancer_id}",
+        project_id=project_id,
+        network_id=network_id,
+        device_id=vip_device(load_balancer_id),
+        device_owner=DEVICE_OWNER,
+        fixed_ips=fixed_ips,
+    )
+
+
 class AddressInUse(Exception):
     """A wanted address is taken; the text names it."""
 
