@@ -1,7 +1,7 @@
 # One or two lines a target; what is longer lives in tools/.
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo down test check fmt simulate bench docs run-packages dev-packages servers
+.PHONY: help demo down test check fmt simulate bench docs soak run-packages dev-packages servers
 
 help: ## say what can be asked for
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,6 +27,9 @@ simulate: .venv/.dev ## run N schedules of the simulation, or one again: make si
 
 bench: .venv/.dev ## measure, and write the tables into docs/benchmarks.md; nothing is asserted
 	$(BIN)/python -m bench
+
+soak: servers .venv/.dev ## kill workers under writes for ten minutes on each database
+	STATERA_SOAK_SECONDS=600 $(BIN)/pytest -q -rP tests/services/test_kills.py
 
 docs: .venv/.dev ## check that every link in the documentation leads somewhere
 	$(BIN)/python tools/links.py

@@ -219,7 +219,8 @@ def _pages() -> Iterator[Request]:
 
 
 def _tags() -> Iterator[Request]:
-    for words in ("t", "T", "t%20", "plain", "Plain,t", "%00", "%FF", "🦊", "pl_in", "%25", ""):
+    many = ",".join(f"w{number}" for number in range(3000))
+    for words in (*"tT🦊", "t%20", "plain", "Plain,t", "%00", "%FF", "pl_in", "%25", "", many):
         for form in ("tags", "tags-any", "not-tags", "not-tags-any"):
             yield Request("GET", f"/listeners?{form}={quote(words, safe='%,')}&fields=name")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import random
@@ -46,21 +47,29 @@ class Workers:
         self._arguments = (url, directory)
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tests.services.worker", "psycopg", "MySQLdb"])
-        self._running = [self._start() for _ in range(WORKERS)]
+        self._ready = [self._context.Event() for _ in range(WORKERS)]
+        self._running = [self._start(place) for place in range(WORKERS)]
         self.killed = 0
         self.died: list[int | None] = []
         """Exit codes of those that nobody has killed."""
 
-    def _start(self) -> ForkServerProcess:
-        process = self._context.Process(target=run, args=self._arguments, daemon=True)
+    def _start(self, place: int) -> ForkServerProcess:
+        self._ready[place].clear()
+        arguments = (*self._arguments, self._ready[place])
+        process = self._context.Process(target=run, args=arguments, daemon=True)
         process.start()
         return process
+
+    def wait(self) -> None:
+        """Wait until all of them work."""
+        for each in self._ready:
+            assert each.wait(60)
 
     def kill_one(self, chosen: random.Random) -> None:
         """Kill any of them."""
         place = chosen.randrange(WORKERS)
         self._kill(self._running[place])
-        self._running[place] = self._start()
+        self._running[place] = self._start(place)
         self.killed += 1
 
     def end(self) -> None:
@@ -139,10 +148,9 @@ def rows(database: Database, table: sa.Table, *where: sa.ColumnElement[bool]) ->
     return database.read(lambda c: list(c.execute(sa.select(table).where(*where))))
 
 
-def drained(database: Database) -> bool:
-    """Say whether nothing is due, and nobody holds anything."""
-    left = sa.or_(work.c.due_at.is_not(None), work.c.leased_by.is_not(None))
-    return rows(database, work, left) == []
+def left(database: Database) -> list[Any]:
+    """Return what is due or held."""
+    return rows(database, work, sa.or_(work.c.due_at.is_not(None), work.c.leased_by.is_not(None)))
 
 
 @pytest.fixture
@@ -181,7 +189,10 @@ def test_killed_workers_lose_nothing(database: Database, tmp_path: Path) -> None
 
     try:
         _, *written = together(kill, *(lambda writer=each: write(writer) for each in writers))
-        eventually("drained", lambda: drained(database), LEASE + 2)
+        workers.wait()
+        with contextlib.suppress(AssertionError):
+            eventually("drained", lambda: not left(database), LEASE + 2)
+        assert left(database) == []
     finally:
         workers.end()
     print(f"{sum(written)} writes, {workers.killed} kills, {journal.claims(database)} claims")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from statera.controller import daemon
@@ -27,9 +28,10 @@ def _follow() -> None:
     os._exit(1)
 
 
-def run(url: str, directory: Path) -> None:
-    """Work until killed, or until whoever has started it is gone."""
+def run(url: str, directory: Path, ready: Event) -> None:
+    """Work until killed, or until whoever has started it is gone; set `ready` at the begin."""
     threading.Thread(target=_follow, daemon=True).start()
     database = Database(url, durable=False)
     edges = Edges(database, NoopNetworks(), NoopCompute(), Wakes(directory / "wake"))
+    ready.set()
     daemon.run(edges, SETTINGS, threading.Event())
