@@ -50,6 +50,10 @@ class NetworkRecord(msgspec.Struct, frozen=True, kw_only=True):
     stamp: str = ""
 
 
+for _kind in (AmphoraRecord, NetworkRecord):  # as in `spec.document`: not first in a thread
+    msgspec.msgpack.Decoder(_kind)
+
+
 Record = AmphoraRecord | NetworkRecord
 
 

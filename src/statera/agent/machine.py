@@ -16,10 +16,7 @@ from typing import Any
 
 from statera.agent.amphora import Amphora, Surroundings
 from statera.agent.disk import AmphoraRecord, NetworkRecord, Record, newer
-from statera.agent.kernel import link_names
 from statera.agent.network import Network
-from statera.agent.processes import end_strays
-from statera.agent.ranges import machine_ranges
 from statera.lb.errors import Retryable, StateraError
 from statera.spec import wire
 from statera.spec.document import SPEC_VERSION, NetworkSpec
@@ -94,7 +91,7 @@ class Machine:
             host=socket.gethostname(),
             spec_version=SPEC_VERSION,
             abilities=abilities,
-            occupied=await asyncio.to_thread(machine_ranges, self._around.names.is_bridge),
+            occupied=await asyncio.to_thread(self._around.host.ranges),
             held=tuple(_held(record) for record in records if record is not None),
         )
 
@@ -147,7 +144,7 @@ class Machine:
     async def _look_around(self) -> None:
         """Let everything that was taken away behind our back be made again."""
         try:
-            links = await asyncio.to_thread(link_names)
+            links = await asyncio.to_thread(self._around.host.links)
         except OSError as error:  # the kernel is short of memory: it is asked again
             LOG.warning("machine.blind error=%s", error)
             return
@@ -225,9 +222,7 @@ class Machine:
 
     async def _end_strays(self) -> int:
         try:
-            return await asyncio.to_thread(
-                end_strays, self._around.names, self._around.disk.engines
-            )
+            return await asyncio.to_thread(self._around.host.end_strays, self._around.disk.engines)
         except Retryable as error:  # one that cannot be ended must not keep all others from serving
             LOG.error("machine.strays error=%s", error)
             return 0

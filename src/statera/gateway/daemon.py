@@ -13,9 +13,10 @@ import socket
 import struct
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from websockets.asyncio.server import ServerConnection, unix_serve
@@ -43,6 +44,28 @@ POLICY_VIOLATION = 1008
 INTERNAL_ERROR = 1011
 
 
+class Connection(Protocol):
+    """An open stream of frames; it raises `websockets.ConnectionClosed` once it is broken."""
+
+    async def send(self, frame: bytes, /) -> None:
+        """Send a frame."""
+        ...
+
+    async def recv(self) -> str | bytes:
+        """Return the next frame."""
+        ...
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """End the stream."""
+        ...
+
+
+Attend = Callable[[Connection, int], Awaitable[None]]
+"""Keeps one stream, of a peer that runs as that user, until either side ends it."""
+Listening = Callable[[Attend], AbstractAsyncContextManager[None]]
+"""While it is entered, agents can dial, and each stream is attended."""
+
+
 async def run(
     database: Database,
     wakes: Wakes,
@@ -50,15 +73,34 @@ async def run(
     stop: asyncio.Event,
     ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve agents until `stop` is set; `ready` is called once they can dial."""
+    """Serve agents of this machine until `stop` is set; `ready` is called once they can dial."""
     threads = Threads(database, settings.threads)
     try:
-        await _Gateway(threads, wakes, settings).run(stop, ready)
+        gateway = Gateway(threads, wakes, settings)
+        await gateway.run(stop, ready, lambda attend: _on_socket(settings, attend))
     finally:
         threads.close()
 
 
-class _Gateway:
+@contextlib.asynccontextmanager
+async def _on_socket(settings: GatewaySettings, attend: Attend) -> AsyncIterator[None]:
+    async def admit(connection: ServerConnection) -> None:
+        await attend(connection, _uid(connection))
+
+    listener = _listen(Path(settings.socket))
+    server = await unix_serve(
+        admit, sock=listener, compression=None, max_size=settings.message_limit
+    )
+    try:
+        yield
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+class Gateway:
+    """Sends documents to agents and stores their reports."""
+
     def __init__(self, threads: Threads, wakes: Wakes, settings: GatewaySettings) -> None:
         self._id = str(uuid.uuid4())
         self._threads = threads
@@ -66,21 +108,25 @@ class _Gateway:
         self._settings = settings
         self._streams = Streams()
         self._refusals = Refusals(threads)
-        self._connections: dict[str, ServerConnection] = {}
+        self._connections: dict[str, Connection] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._noting = asyncio.Lock()  # who came and went is written in the order of events
 
-    async def run(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    async def run(
+        self, stop: asyncio.Event, ready: Callable[[], None], listening: Listening
+    ) -> None:
+        """Serve agents until `stop` is set; `ready` is called once they can dial."""
         await self._threads.write(lambda c: observations.beat(c, self._id))
-        listener = _listen(Path(self._settings.socket))
-        server = await unix_serve(
-            self._serve,
-            sock=listener,
-            compression=None,
-            max_size=self._settings.message_limit,
-        )
-        LOG.info("gateway.started gateway=%s socket=%s", self._id, self._settings.socket)
-        ready()
+        try:
+            async with listening(self._attend):
+                LOG.info("gateway.started gateway=%s socket=%s", self._id, self._settings.socket)
+                ready()
+                await self._work(stop)
+        finally:
+            await self._threads.write(lambda c: observations.vanish(c, self._id))
+            LOG.info("gateway.stopped gateway=%s", self._id)
+
+    async def _work(self, stop: asyncio.Event) -> None:
         helpers = [asyncio.create_task(each) for each in (self._beat(), self._publish())]
         try:
             await stop.wait()
@@ -88,15 +134,10 @@ class _Gateway:
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
-            server.close()
-            await server.wait_closed()
             await self._refusals.flush()
-            await self._threads.write(lambda c: observations.vanish(c, self._id))
-            LOG.info("gateway.stopped gateway=%s", self._id)
 
-    async def _serve(self, connection: ServerConnection) -> None:
-        """Keep one stream until either side ends it."""
-        uid = _uid(connection)
+    async def _attend(self, connection: Connection, uid: int) -> None:
+        """Keep one stream of a peer, whose user the kernel vouches for, until either side ends."""
         peer = f"uid {uid}"
         if uid not in (0, os.geteuid()):
             self._refusals.note(peer, refusals.MACHINE, ["-"])
@@ -115,7 +156,7 @@ class _Gateway:
             LOG.warning("stream.refused error=%s", error)
             await connection.close(POLICY_VIOLATION, "no hello")
 
-    async def _greet(self, connection: ServerConnection) -> wire.Hello | None:
+    async def _greet(self, connection: Connection) -> wire.Hello | None:
         hello = await asyncio.wait_for(_receive(connection), HELLO_SECONDS)
         return hello if isinstance(hello, wire.Hello) else None
 
@@ -150,7 +191,7 @@ class _Gateway:
         )
 
     async def _converse(
-        self, connection: ServerConnection, hello: wire.Hello, arrival: observations.Arrival
+        self, connection: Connection, hello: wire.Hello, arrival: observations.Arrival
     ) -> None:
         stream = Stream(hello, arrival, self._threads, connection.send)
         reports = Reports(hello.machine_id, self._threads, self._wakes, self._refusals.note)
@@ -173,7 +214,7 @@ class _Gateway:
             await reports.flush()
             await self._depart(stream)
 
-    async def _listen(self, connection: ServerConnection, stream: Stream, reports: Reports) -> None:
+    async def _listen(self, connection: Connection, stream: Stream, reports: Reports) -> None:
         """Take reports until a newer stream of the machine counts: an older one is out of date."""
         while self._streams.counts(stream):
             try:
@@ -184,7 +225,7 @@ class _Gateway:
             if isinstance(message, wire.Report) and self._streams.counts(stream):
                 await reports.take(message)
 
-    def _replace(self, stream: Stream, connection: ServerConnection) -> None:
+    def _replace(self, stream: Stream, connection: Connection) -> None:
         """Let a stream count for its machine; an older one is ended."""
         self._streams.add(stream)
         before = self._connections.pop(stream.machine_id, None)
@@ -211,7 +252,7 @@ class _Gateway:
             LOG.info("machine.disconnected machine=%s", machine_id)
 
     async def _tend(
-        self, work: Coroutine[Any, Any, None], stream: Stream, connection: ServerConnection
+        self, work: Coroutine[Any, Any, None], stream: Stream, connection: Connection
     ) -> None:
         """Work beside the stream; when that fails the stream ends, and the agent dials again."""
         try:
@@ -275,7 +316,7 @@ class _Gateway:
         self._streams.offer(heads)
 
 
-async def _receive(connection: ServerConnection) -> wire.FromAgent:
+async def _receive(connection: Connection) -> wire.FromAgent:
     frame = await connection.recv()
     return wire.decode_from_agent(frame if isinstance(frame, bytes) else frame.encode())
 

@@ -137,21 +137,27 @@ def depart(connection: Connection, machine_id: str, gateway_id: str) -> None:
 
 
 def beat(connection: Connection, gateway_id: str, here: Iterable[Arrival] = ()) -> list[str]:
-    """Note that a gateway lives, and who is `here` if it was forgotten meanwhile as dead.
+    """Note that a gateway lives, and who is `here` where that was noted otherwise.
 
-    A machine that is connected is at another gateway by now.  Return the load balancers whose work
+    The note of an arrival or a departure may have failed, or have overtaken that of another
+    gateway; and a gateway that was silent for long was taken for dead, its streams with it.  A
+    machine that is connected is at another gateway by now.  Return the load balancers whose work
     that makes due.
     """
     changed = connection.execute(
         sa.update(gateway).where(gateway.c.id == gateway_id).values(beat_at=now())
     )
-    if changed.rowcount:
-        return []
-    connection.execute(sa.insert(gateway).values(id=gateway_id, beat_at=now()))
-    elsewhere = set(connection.scalars(sa.select(machine.c.id).where(machine.c.connected)))
-    arrivals = [each for each in here if each.machine_id not in elsewhere]
-    arrivals.sort(key=lambda each: each.machine_id)
-    return [each for arrival in arrivals for each in arrive(connection, arrival)]
+    if not changed.rowcount:
+        connection.execute(sa.insert(gateway).values(id=gateway_id, beat_at=now()))
+    present = {each.machine_id: each for each in here}
+    connection.execute(
+        sa.update(machine)
+        .where(machine.c.gateway_id == gateway_id, machine.c.id.not_in(present))
+        .values(connected=False, gateway_id=None, changed_at=now())
+    )
+    known = sa.select(machine.c.id).where(machine.c.id.in_(present), machine.c.connected)
+    missing = present.keys() - set(connection.scalars(known))
+    return [each for name in sorted(missing) for each in arrive(connection, present[name])]
 
 
 def vanish(connection: Connection, gateway_id: str) -> None:

@@ -19,8 +19,18 @@ import pytest
 
 from tests.crash.conftest import answers
 from tests.crash.test_kills import engines, own_prefix
-from tests.installation import Backend, Installation, eventually, installation, run
+from tests.installation import (
+    Backend,
+    Installation,
+    eventually,
+    installation,
+    run,
+    some_range,
+)
 from tests.trees import http_tree
+
+RANGE = some_range()
+"""Installations that follow each other here have the same addresses."""
 
 
 @dataclass
@@ -70,9 +80,8 @@ class Serving:
 def serving() -> Iterator[Serving]:
     """Yield a load balancer that has answered its first request."""
     with installation() as here, contextlib.ExitStack() as stack:
-        cidr = "10.236.0.0/24"
-        network, subnet = here.network(cidr)
-        made = Serving(here, network, subnet, cidr, [], {})
+        network, subnet = here.network(RANGE)
+        made = Serving(here, network, subnet, RANGE, [], {})
         for name in ("one", "two"):
             made.backends.append(Backend(here, network, name))
             stack.callback(made.backends[-1].remove)
@@ -128,7 +137,7 @@ def another() -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory() as folder:
         with installation() as there:
-            _network, subnet = there.network("10.236.0.0/24")
+            _network, subnet = there.network(RANGE)
             tree = http_tree(subnet, [], monitored=False, name="theirs")
             created = there.call("POST", "/loadbalancers", tree)["loadbalancer"]
             there.settled(created["id"])

@@ -220,9 +220,9 @@ def _health_monitor_indexes() -> None:
         if_not_exists=True,
     )
     op.create_index(
-        op.f("ix_health_monitor_project_id"),
+        op.f("ix_health_monitor_project_id_created_at_id"),
         "health_monitor",
-        ["project_id"],
+        ["project_id", "created_at", "id"],
         unique=False,
         if_not_exists=True,
     )
@@ -315,7 +315,11 @@ def _listener_indexes() -> None:
         if_not_exists=True,
     )
     op.create_index(
-        op.f("ix_listener_project_id"), "listener", ["project_id"], unique=False, if_not_exists=True
+        op.f("ix_listener_project_id_created_at_id"),
+        "listener",
+        ["project_id", "created_at", "id"],
+        unique=False,
+        if_not_exists=True,
     )
 
 
@@ -362,9 +366,9 @@ def _load_balancer() -> None:
 
 def _load_balancer_indexes() -> None:
     op.create_index(
-        op.f("ix_load_balancer_project_id"),
+        op.f("ix_load_balancer_project_id_created_at_id"),
         "load_balancer",
-        ["project_id"],
+        ["project_id", "created_at", "id"],
         unique=False,
         if_not_exists=True,
     )
@@ -446,7 +450,11 @@ def _member_indexes() -> None:
         op.f("ix_member_pool_id"), "member", ["pool_id"], unique=False, if_not_exists=True
     )
     op.create_index(
-        op.f("ix_member_project_id"), "member", ["project_id"], unique=False, if_not_exists=True
+        op.f("ix_member_project_id_created_at_id"),
+        "member",
+        ["project_id", "created_at", "id"],
+        unique=False,
+        if_not_exists=True,
     )
 
 
@@ -533,7 +541,11 @@ def _pool_indexes() -> None:
         if_not_exists=True,
     )
     op.create_index(
-        op.f("ix_pool_project_id"), "pool", ["project_id"], unique=False, if_not_exists=True
+        op.f("ix_pool_project_id_created_at_id"),
+        "pool",
+        ["project_id", "created_at", "id"],
+        unique=False,
+        if_not_exists=True,
     )
 
 
