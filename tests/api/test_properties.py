@@ -231,12 +231,12 @@ STEPS = st.lists(
 @settings(max_examples=40)
 @given(steps=STEPS)
 def test_random_writes_follow_the_model(
-    empty: Path, steps: list[tuple[str, str, int, int]]
+    database_kind: str, steps: list[tuple[str, str, int, int]]
 ) -> None:
     """Statuses, generations, conflicts and missing objects are those of the model."""
     with (
         tempfile.TemporaryDirectory() as directory,
-        running_api(empty, Path(directory), ApiSettings()) as api,
+        running_api(database_kind, Path(directory), ApiSettings()) as api,
     ):
         model = Model(api)
         for each in steps:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from statera.lb.declare import stored
+from statera.lb.declare import attributes, stored
 from statera.lb.health_monitor import HealthMonitor
 from statera.lb.listener import Listener
 from statera.lb.load_balancer import LoadBalancer
@@ -70,7 +70,8 @@ def test_python_and_sql_agree(tmp_path: Path) -> None:
 def test_every_stored_attribute_has_its_column(declared: type[Any], table: sa.Table) -> None:
     """And every column is an attribute or a field of the class."""
     assert set(stored(declared)) <= set(table.columns.keys())
-    fields = set(declared.__struct_fields__) | {"load_balancer_id", "port_space", "deleted_at"}
+    fields = {"load_balancer_id", "port_space", "deleted_at"}
+    fields |= {*declared.__struct_fields__, *attributes(declared)}
     assert set(table.columns.keys()) <= fields
 
 

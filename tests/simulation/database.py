@@ -5,6 +5,7 @@ A transaction is one moment; a process may lose its turn, or its life, before it
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import ipaddress
 import shutil
@@ -26,12 +27,11 @@ import statera.store.tables.work  # noqa: F401 (every table belongs to the file)
 from statera.cloud.network import documents, ranges, tables
 from statera.store.database import Database
 from statera.store.schema import metadata
+from statera.store.types import SQLITE_CLOCK
 from tests.simulation.loop import CURRENT, Over
 from tests.simulation.world import World
 
 T = TypeVar("T")
-
-_JULIAN_1970 = 2_440_587.5
 
 
 NETWORKS = ("11111111-1111-4111-8111-111111111111", "12121212-1212-4212-8212-121212121212")
@@ -117,12 +117,9 @@ class Storage:
     def _prepare(self, database: Database) -> None:
         world, faults = self.world, self.faults
 
-        def clock(_word: str) -> float:
-            return world.database_now() / 86_400.0 + _JULIAN_1970
-
         @event.listens_for(database.engine, "connect")
         def _connect(dbapi: Any, _record: Any) -> None:
-            dbapi.create_function("julianday", 1, clock)
+            dbapi.create_function(SQLITE_CLOCK, 0, world.database_now, deterministic=True)
 
         @event.listens_for(database.engine, "begin", insert=True)
         def _begin(_connection: Connection) -> None:
@@ -167,6 +164,7 @@ class _Seen(Database):
     def __init__(self, storage: Storage, owner: Database) -> None:
         self.engine = owner.engine
         self._reader = owner._reader
+        self._turn = contextlib.nullcontext  # nobody pauses inside a transaction
         self.dialect = owner.dialect
         self._storage = storage
 

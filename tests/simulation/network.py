@@ -175,7 +175,7 @@ class Network:
         near.peer, far.peer = far, near
         self._streams.append((machine, near))
         world.note(f"dialled {near.name}", count="streams")
-        attend = self._listeners[chosen](far)
+        attend = self._listeners[chosen](far, 0)
         task = chosen.within(world.loop.create_task, attend)
         task.add_done_callback(
             lambda done: _hang_up(world, far, done), context=chosen.context.copy()

@@ -19,7 +19,7 @@ from statera.agent.disk import AmphoraRecord, NetworkRecord, Record, newer
 from statera.agent.network import Network
 from statera.lb.errors import Retryable, StateraError
 from statera.spec import wire
-from statera.spec.document import SPEC_VERSION
+from statera.spec.document import SPEC_VERSION, NetworkSpec
 from statera.spec.report import AmphoraReport, NetworkReport
 
 LOG = logging.getLogger(__name__)
@@ -163,24 +163,26 @@ class Machine:
 
     def _obey(self, message: wire.FromGateway) -> None:
         match message:
-            case wire.Document(spec=spec):
+            case wire.Document(spec=spec, stamp=stamp):
                 self._take(
                     AmphoraRecord(
                         id=_checked(spec.amphora_id),
                         epoch=spec.epoch,
                         revision=spec.revision,
                         spec=spec,
+                        stamp=stamp,
                     )
                 )
             case wire.Retire(amphora_id=amphora_id, epoch=epoch, revision=revision):
                 self._take(AmphoraRecord(id=_checked(amphora_id), epoch=epoch, revision=revision))
-            case wire.Network(spec=network):
+            case wire.Network(spec=network, stamp=stamp):
                 self._take(
                     NetworkRecord(
                         id=_checked(network.network_id),
                         epoch=network.epoch,
                         revision=network.revision,
                         spec=network,
+                        stamp=stamp,
                     )
                 )
             case wire.RetireNetwork(network_id=network_id, epoch=epoch, revision=revision):
@@ -255,7 +257,16 @@ def _checked(object_id: str) -> str:
 
 def _held(record: Record) -> wire.Held:
     network = isinstance(record, NetworkRecord)
-    return wire.Held(id=record.id, epoch=record.epoch, revision=record.revision, network=network)
+    subnets = record.spec.subnets if isinstance(record.spec, NetworkSpec) else ()
+    return wire.Held(
+        id=record.id,
+        epoch=record.epoch,
+        revision=record.revision,
+        network=network,
+        retired=record.spec is None,
+        stamp=record.stamp,
+        ranges=tuple(each.cidr for each in subnets),
+    )
 
 
 def _obituary(record: Record) -> AmphoraReport | NetworkReport:

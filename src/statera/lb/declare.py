@@ -9,6 +9,9 @@ A resource is a struct whose annotations carry an `Attr`:
 From it come request validation with the API's exact texts (`lb.reading`), the keys of
 replies (`attributes`), filters and sort keys, the JSON Schema, and the test that the table in
 `store/` has the column.  Annotations without `Attr` are internal.
+
+Attributes that the data plane acts on stand in a `Carried` part of their own, which the resource
+holds and the agent's document inherits: they reach `render` without being named again.
 """
 
 from __future__ import annotations
@@ -134,14 +137,18 @@ class Info:
 
 @once
 def attributes(declared: type[Any]) -> Mapping[str, Attr]:
-    """Return the declared attributes of a resource class in order of declaration."""
-    hints = get_type_hints(declared, include_extras=True)
-    return {
-        name: mark
-        for name, hint in hints.items()
-        for mark in getattr(hint, "__metadata__", ())
-        if isinstance(mark, Attr)
-    }
+    """Return the declared attributes of a resource class in order of declaration.
+
+    Those of a `Carried` part stand where the part does.
+    """
+    found: dict[str, Attr] = {}
+    for name, hint in get_type_hints(declared, include_extras=True).items():
+        if is_carried(hint):
+            found |= attributes(hint)
+        for mark in getattr(hint, "__metadata__", ()):
+            if isinstance(mark, Attr):
+                found[name] = mark
+    return found
 
 
 def stored(declared: type[Any]) -> tuple[str, ...]:
@@ -196,6 +203,18 @@ def schema_of(declared: type[Any], *, use: str) -> Schema:
     return {**schema, "required": required} if required else schema
 
 
+class Carried(msgspec.Struct, frozen=True, kw_only=True):
+    """Attributes of a resource that its document carries as they are.
+
+    Every field has a default: what a document written before the field existed means.
+    """
+
+
+def is_carried(hint: object) -> bool:
+    """Say whether a type is a `Carried` part."""
+    return isinstance(hint, type) and issubclass(hint, Carried)
+
+
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """What every object of the API has in the store beside its attributes (design §4)."""
 
@@ -213,6 +232,36 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """1, or None once it is doomed."""
     fault: str | None = None
     fault_generation: int | None = None
+
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+def made(declared: type[R], row: Mapping[Any, Any], **more: Any) -> R:
+    """Return a row (column -> value) as an object: the columns that the class has a field for.
+
+    In a `Carried` part null means the field's default.
+    """
+    plain, parts = _fields(declared)
+    values = {name: row[name] for name in plain if name in row}
+    for part, (kind, names) in parts.items():
+        carried = {name: row[name] for name in names if row.get(name) is not None}
+        values[part] = msgspec.convert(carried, kind)
+    return declared(**values, **more)
+
+
+@once
+def _fields(
+    declared: type[Any],
+) -> tuple[tuple[str, ...], dict[str, tuple[type[Any], tuple[str, ...]]]]:
+    """Return the plain fields of a struct, and the fields of each of its `Carried` parts."""
+    hints = get_type_hints(declared)
+    names = declared.__struct_fields__
+    parts = {name: hints[name] for name in names if is_carried(hints[name])}
+    return (
+        tuple(name for name in names if name not in parts),
+        {name: (kind, kind.__struct_fields__) for name, kind in parts.items()},
+    )
 
 
 def reply_of(declared: type[Any], row: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from statera.lb.declare import (
     REQUIRED,
     RESET,
     Attr,
+    Carried,
     Configured,
     Info,
     Part,
@@ -30,7 +31,7 @@ from statera.lb.kinds import (
     Text,
     Uuid,
 )
-from statera.lb.pool import CIPHERS, REFERENCE, Pool
+from statera.lb.pool import ALPN_IDS, CIPHERS, REFERENCE, Pool
 from statera.lb.protocols import LISTENER_PROTOCOLS
 from statera.lb.statuses import OFFLINE
 
@@ -143,7 +144,7 @@ TLS_VERSIONS = Attr(
     reset=Configured("default_listener_tls_versions"),
 )
 ALPN = Attr(
-    Listing(Text(32)),
+    ALPN_IDS,
     "Protocols offered to clients",
     update=True,
     since="2.20",
@@ -155,6 +156,26 @@ ALPN = Attr(
 HSTS_MAX_AGE = Attr(
     Integer(0), "Seconds browsers insist on TLS; null: off", update=True, since="2.27"
 )
+
+
+class ListenerTraffic(Carried, frozen=True, kw_only=True):
+    """What of a listener steers its traffic; the document carries it as it is declared here."""
+
+    connection_limit: Annotated[int, CONNECTION_LIMIT] = -1
+    insert_headers: Annotated[dict[str, str], INSERT_HEADERS] = {}
+    timeout_client_data: Annotated[
+        int, _timeout("timeout_client_data", "Longest silence of a client")
+    ] = 50_000
+    timeout_member_connect: Annotated[
+        int, _timeout("timeout_member_connect", "Longest wait for a member to accept")
+    ] = 5_000
+    timeout_member_data: Annotated[
+        int, _timeout("timeout_member_data", "Longest silence of a member")
+    ] = 50_000
+    timeout_tcp_inspect: Annotated[
+        int, _timeout("timeout_tcp_inspect", "Longest wait for data to decide on")
+    ] = 0
+    allowed_cidrs: Annotated[tuple[str, ...], ALLOWED_CIDRS] = ()
 
 
 class Listener(Resource, frozen=True, kw_only=True):
@@ -175,34 +196,20 @@ class Listener(Resource, frozen=True, kw_only=True):
     loadbalancer_id: Annotated[str | None, LOADBALANCER_ID] = None
     protocol: Annotated[str, PROTOCOL]
     protocol_port: Annotated[int, PROTOCOL_PORT]
-    connection_limit: Annotated[int, CONNECTION_LIMIT] = -1
+    traffic: ListenerTraffic = ListenerTraffic()
     default_tls_container_ref: Annotated[str | None, TLS_REF] = None
     sni_container_refs: Annotated[list[str], SNI_REFS] = []
     project_id: Annotated[str, shared.PROJECT_ID] = ""
     default_pool_id: Annotated[str | None, DEFAULT_POOL_ID] = None
     default_pool: Annotated[Any, TREE_DEFAULT_POOL] = None
     l7policies: Annotated[list[str], related(REFERENCES, "Its policies by position")] = []
-    insert_headers: Annotated[dict[str, str], INSERT_HEADERS] = {}
     created_at: Annotated[str | None, shared.CREATED_AT] = None
     updated_at: Annotated[str | None, shared.UPDATED_AT] = None
     loadbalancers: Annotated[list[str], shared.LOAD_BALANCERS] = []
-    timeout_client_data: Annotated[
-        int, _timeout("timeout_client_data", "Longest silence of a client")
-    ]
-    timeout_member_connect: Annotated[
-        int, _timeout("timeout_member_connect", "Longest wait for a member to accept")
-    ]
-    timeout_member_data: Annotated[
-        int, _timeout("timeout_member_data", "Longest silence of a member")
-    ]
-    timeout_tcp_inspect: Annotated[
-        int, _timeout("timeout_tcp_inspect", "Longest wait for data to decide on")
-    ]
     tags: Annotated[list[str], shared.TAGS] = []
     client_ca_tls_container_ref: Annotated[str | None, CLIENT_CA_REF] = None
     client_authentication: Annotated[str, CLIENT_AUTH] = "NONE"
     client_crl_container_ref: Annotated[str | None, CLIENT_CRL_REF] = None
-    allowed_cidrs: Annotated[list[str] | None, ALLOWED_CIDRS] = None
     tls_ciphers: Annotated[str | None, TLS_CIPHERS] = None
     tls_versions: Annotated[list[str] | None, TLS_VERSIONS] = None
     alpn_protocols: Annotated[list[str] | None, ALPN] = None

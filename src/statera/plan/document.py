@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -37,8 +37,8 @@ def build(desired: Desired, amphora: Amphora, observation: Observation) -> wire.
         enabled=balancer.admin_state_up,
         vips=tuple(address for _subnet, address in vips(desired)),
         interfaces=tuple(_interfaces(desired, amphora, observation)),
-        listeners=tuple(_listener(each, desired) for each in desired.listeners if each.live),
-        pools=tuple(_pool(each, desired) for each in desired.pools if each.live),
+        listeners=_listeners(desired),
+        pools=_pools(desired),
         cookie_key=hashlib.sha256(balancer.id.encode()).hexdigest()[:32],
     )
 
@@ -120,34 +120,44 @@ def _full(address: str) -> int:
     return ipaddress.ip_address(address).max_prefixlen
 
 
-def _listener(row: Listener, desired: Desired) -> wire.Listener:
+def _listeners(desired: Desired) -> tuple[wire.Listener, ...]:
     pools = {pool.id for pool in desired.pools if pool.live}
+    return tuple(_listener(each, pools) for each in desired.listeners if each.live)
+
+
+def _listener(row: Listener, pools: set[str]) -> wire.Listener:
     return wire.Listener(
         id=row.id,
         protocol=row.protocol,
         port=row.protocol_port,
-        connection_limit=row.connection_limit,
         default_pool_id=row.default_pool_id if row.default_pool_id in pools else None,
         enabled=row.admin_state_up,
-        timeout_client_data=row.timeout_client_data,
-        timeout_member_connect=row.timeout_member_connect,
-        timeout_member_data=row.timeout_member_data,
-        timeout_tcp_inspect=row.timeout_tcp_inspect,
-        insert_headers={name: str(value) for name, value in (row.insert_headers or {}).items()},
-        allowed_cidrs=tuple(row.allowed_cidrs or ()),
+        **msgspec.structs.asdict(row.traffic),
     )
 
 
-def _pool(row: Pool, desired: Desired) -> wire.Pool:
-    monitor = next((m for m in desired.monitors if m.live and m.pool_id == row.id), None)
+def _pools(desired: Desired) -> tuple[wire.Pool, ...]:
+    members: dict[str, list[wire.Member]] = {}
+    for each in desired.members:
+        if each.live:
+            members.setdefault(each.pool_id, []).append(_member(each))
+    monitors = {each.pool_id: _monitor(each) for each in desired.monitors if each.live}
+    return tuple(
+        _pool(each, monitors.get(each.id), members.get(each.id, ()))
+        for each in desired.pools
+        if each.live
+    )
+
+
+def _pool(row: Pool, monitor: wire.Monitor | None, members: Iterable[wire.Member]) -> wire.Pool:
     return wire.Pool(
         id=row.id,
         protocol=row.protocol,
         algorithm=row.lb_algorithm,
         enabled=row.admin_state_up,
         persistence=_persistence(row),
-        monitor=_monitor(monitor) if monitor else None,
-        members=tuple(_member(m) for m in desired.members if m.live and m.pool_id == row.id),
+        monitor=monitor,
+        members=tuple(members),
     )
 
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import msgspec
 
+from statera.lb.listener import ListenerTraffic
+
 SPEC_VERSION = 1
 
 
@@ -97,23 +99,18 @@ class Pool(Struct, frozen=True, kw_only=True):
     members: tuple[Member, ...] = ()
 
 
-class Listener(Struct, frozen=True, kw_only=True):
-    """One port of the VIP."""
+class Listener(ListenerTraffic, frozen=True, kw_only=True):
+    """One port of the VIP.
+
+    Its traffic's attributes have the names, types and defaults of their declaration:
+    `connection_limit` -1 is the agent's default, no `allowed_cidrs` are everybody.
+    """
 
     id: str
     protocol: str
     port: int
-    connection_limit: int = -1
-    """-1: the agent's default."""
     default_pool_id: str | None = None
     enabled: bool = True
-    timeout_client_data: int = 50_000
-    timeout_member_connect: int = 5_000
-    timeout_member_data: int = 50_000
-    timeout_tcp_inspect: int = 0
-    insert_headers: dict[str, str] = msgspec.field(default_factory=dict)
-    allowed_cidrs: tuple[str, ...] = ()
-    """Empty: everybody."""
 
 
 class AmphoraSpec(Struct, frozen=True, kw_only=True):
@@ -159,3 +156,8 @@ class NetworkSpec(Struct, frozen=True, kw_only=True):
     revision: int
     mtu: int = 1500
     subnets: tuple[SubnetSpec, ...] = ()
+
+
+# Threads that meet a type first at the same moment crash msgspec, so it meets all of them here.
+for _kind in (AmphoraSpec, NetworkSpec):
+    msgspec.msgpack.Decoder(_kind)

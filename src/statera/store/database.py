@@ -9,7 +9,11 @@ lost in the commit itself is the exception: it may have happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,9 +25,12 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
 from statera.lb.errors import Retryable
+from statera.store.types import SQLITE_CLOCK
 
 T = TypeVar("T")
 
+_BUSY_SECONDS = 30
+"""Longest wait for another writer of an SQLite file."""
 _UNREACHABLE = (
     r"(?s)(?!.*(?:authentication failed|does not exist|pg_hba))"
     r".*connection (?:failed|is bad|timeout expired)"
@@ -62,9 +69,12 @@ class Database:
     def __init__(self, url: str, *, durable: bool = True, pool_size: int = 10) -> None:
         if url.startswith("sqlite"):
             self.engine = _sqlite(url, durable)
+            writers = threading.Lock()
+            self._turn: Callable[[], AbstractContextManager[None]] = lambda: _turn(writers)
             self._reader: Engine = self.engine.execution_options(statera_reader=True)
         else:
             self.engine = _server(url, pool_size, reader=False)
+            self._turn = contextlib.nullcontext
             self._reader = _server(url, pool_size, reader=True)
         self.dialect = self.engine.dialect.name
         """`sqlite`, `postgresql` or `mysql` (MariaDB)."""
@@ -79,7 +89,7 @@ class Database:
         def attempt() -> T:
             committing = False
             try:
-                with self.engine.begin() as connection:
+                with self._turn(), self.engine.begin() as connection:
                     result = work(connection)
                     committing = True
             except db_errors.DBConnectionError as error:
@@ -108,6 +118,21 @@ class Database:
         """Close every pooled connection."""
         self.engine.dispose()
         self._reader.dispose()
+
+
+@contextlib.contextmanager
+def _turn(writers: threading.Lock) -> Iterator[None]:
+    """Wait until no other thread of this process writes, as long as SQLite would.
+
+    SQLite lets writers sleep and try again, up to 100 ms at a time, and whoever happens to be awake
+    is next; a lock wakes the next one at once.  Only the processes are left to SQLite.
+    """
+    taken = writers.acquire(timeout=_BUSY_SECONDS)
+    try:
+        yield
+    finally:
+        if taken:
+            writers.release()
 
 
 def _json(value: Any) -> str:
@@ -150,7 +175,11 @@ def _server(url: str, pool_size: int, *, reader: bool) -> Engine:
 def _mariadb(dbapi: Any, reader: bool) -> None:
     cursor = dbapi.cursor()
     # `unix_timestamp(now(6))` jumps by an hour where the server's own zone changes to winter time.
-    cursor.execute("SET time_zone = '+00:00', sql_mode = 'TRADITIONAL'")
+    # Texts that are no column's, as a status that a query computes, are compared like columns.
+    cursor.execute(
+        "SET time_zone = '+00:00', sql_mode = 'TRADITIONAL',"
+        " collation_connection = 'utf8mb4_nopad_bin'"
+    )
     if reader:
         cursor.execute("SET SESSION TRANSACTION READ ONLY")
     cursor.close()
@@ -170,11 +199,13 @@ def _sqlite(url: str, durable: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def _connect(dbapi: Any, _record: Any) -> None:
         dbapi.isolation_level = None  # we begin transactions ourselves
+        # deterministic: one reading a statement, so that an index can find what is due
+        dbapi.create_function(SQLITE_CLOCK, 0, time.time, deterministic=True)
         for pragma in (
             "journal_mode=WAL",
             f"synchronous={'FULL' if durable else 'NORMAL'}",
             "foreign_keys=ON",
-            "busy_timeout=30000",
+            f"busy_timeout={_BUSY_SECONDS * 1000}",
         ):
             dbapi.execute(f"PRAGMA {pragma}")
 

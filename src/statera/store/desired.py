@@ -14,6 +14,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from statera.lb.declare import made
 from statera.lb.health_monitor import HealthMonitor
 from statera.lb.listener import Listener
 from statera.lb.load_balancer import AdditionalVip, LoadBalancer
@@ -27,9 +28,9 @@ from statera.store.tables import objects
 from statera.store.tables.placement import amphora, document, machine, observation
 from statera.store.types import now
 
-T = TypeVar("T", LoadBalancer, AdditionalVip, Listener, Pool, Member, HealthMonitor)
+T = TypeVar("T", Listener, Pool, Member, HealthMonitor)
 
-_UNREAD = {"created_at", "updated_at"}
+_UNREAD = ("created_at", "updated_at")
 """Columns for users only, stored as dates."""
 
 
@@ -77,7 +78,7 @@ def _load_balancer(connection: Connection, load_balancer_id: str) -> LoadBalance
     table, vips = objects.load_balancer, objects.additional_vip
     row = (
         connection.execute(
-            sa.select(table).where(table.c.id == load_balancer_id, table.c.deleted_at.is_(None))
+            _read(table).where(table.c.id == load_balancer_id, table.c.deleted_at.is_(None))
         )
         .mappings()
         .one_or_none()
@@ -89,38 +90,24 @@ def _load_balancer(connection: Connection, load_balancer_id: str) -> LoadBalance
         .where(vips.c.load_balancer_id == load_balancer_id)
         .order_by(vips.c.position)
     )
-    return _made(
-        LoadBalancer, row, additional_vips=[_made(AdditionalVip, each) for each in more.mappings()]
+    return made(
+        LoadBalancer, row, additional_vips=[made(AdditionalVip, each) for each in more.mappings()]
     )
 
 
 def _children(
-    connection: Connection, table: sa.Table, made: type[T], load_balancer_id: str
+    connection: Connection, table: sa.Table, declared: type[T], load_balancer_id: str
 ) -> tuple[T, ...]:
     found = connection.execute(
-        sa.select(table)
+        _read(table)
         .where(table.c.load_balancer_id == load_balancer_id)
         .order_by(table.c.born, table.c.created_at, table.c.id)
     )
-    return tuple(_made(made, row) for row in found.mappings())
+    return tuple(made(declared, row) for row in found.mappings())
 
 
-def _made(made: type[T], row: sa.RowMapping, **more: Any) -> T:
-    """Return a row as an object: the columns that the class has a field for."""
-    names = _fields(made)
-    values = {name: value for name, value in row.items() if name in names}
-    return made(**values, **more)
-
-
-def _fields(made: type[Any]) -> frozenset[str]:
-    known = _known.get(made)
-    if known is None:
-        names = {each.name for each in msgspec.structs.fields(made)} - _UNREAD
-        known = _known[made] = frozenset(names)
-    return known
-
-
-_known: dict[type[Any], frozenset[str]] = {}
+def _read(table: sa.Table) -> sa.Select[Any]:
+    return sa.select(*(column for column in table.c if column.name not in _UNREAD))
 
 
 def _amphorae(connection: Connection, load_balancer_id: str) -> tuple[Amphora, ...]:
@@ -180,6 +167,7 @@ def _reported(row: sa.Row[Any]) -> Reported | None:
         serving=row.o_serving,
         retired=row.o_retired,
         faults=faults_of(row.o_faults),
+        estranged=row.o_estranged,
     )
 
 

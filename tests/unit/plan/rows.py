@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from statera.lb.declare import made
 from statera.lb.health_monitor import HealthMonitor
 from statera.lb.listener import Listener
 from statera.lb.load_balancer import LoadBalancer
@@ -14,12 +15,6 @@ from statera.plan.desired import Desired
 
 NETWORK, SUBNET = "network-vip", "subnet-vip"
 FAR_NETWORK, FAR_SUBNET = "network-far", "subnet-far"
-TIMEOUTS: dict[str, Any] = {
-    "timeout_client_data": 50_000,
-    "timeout_member_connect": 5_000,
-    "timeout_member_data": 50_000,
-    "timeout_tcp_inspect": 0,
-}
 
 
 def fresh_id() -> str:
@@ -53,7 +48,7 @@ def load_balancer(generation: int = 1, **more: Any) -> LoadBalancer:
 def listener(generation: int = 1, **more: Any) -> Listener:
     """Return an HTTP listener on port 80."""
     fixed = {"protocol": "HTTP", "protocol_port": 80}
-    return Listener(**{**born(generation), **TIMEOUTS, **fixed, **more})
+    return made(Listener, {**born(generation), **fixed, **more})
 
 
 def pool(generation: int = 1, **more: Any) -> Pool:

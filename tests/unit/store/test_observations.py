@@ -69,7 +69,7 @@ def test_revisions_only_grow(database: Database) -> None:
     assert [(each.epoch, each.revision) for each in (first, second)] == [(1, 1), (1, 2)]
     (head,) = database.read(lambda c: documents.heads_of(c, "machine"))
     assert (head.id, head.order, head.retired, head.settled) == ("a", (1, 2), False, False)
-    (full,) = database.read(lambda c: documents.bodies(c, ["a"]))
+    (full,) = database.read(lambda c: documents.bodies(c, ["a"], "machine"))
     assert full.body is not None
     assert msgspec.msgpack.decode(full.body, type=AmphoraSpec) == second
     for _ in range(2):
@@ -131,14 +131,14 @@ def test_operating_statuses_are_written_without_waking_anybody(
 def test_machines_come_and_go(database: Database, owner: str) -> None:
     """A hello starts what waits for a machine; the end of an older stream changes nothing."""
     database.write(lambda c: amphorae.add(c, "homeless", owner, "STANDALONE", 1))
-    hello = Arrival("machine", "here", "g1", ("haproxy",), ("10.0.0.0/8",))
+    hello = Arrival("machine", "uid 0", "here", "g1", ("haproxy",), ("10.0.0.0/8",))
     assert database.write(lambda c: observations.arrive(c, hello)) == [owner]
     database.write(lambda c: amphorae.place(c, "homeless", "machine", None))
-    again = Arrival("machine", "here", "g2", ("haproxy",), ())
+    again = Arrival("machine", "uid 0", "here", "g2", ("haproxy",), ())
     assert database.write(lambda c: observations.arrive(c, again)) == []
     database.write(lambda c: observations.depart(c, "machine", "g1"))
     assert [row.connected for row in rows(database, machine)] == [True]
-    able = Arrival("machine", "here", "g2", ("haproxy", "ping-monitor"), ())
+    able = Arrival("machine", "uid 0", "here", "g2", ("haproxy", "ping-monitor"), ())
     assert database.write(lambda c: observations.arrive(c, able)) == [owner]
     database.write(lambda c: observations.depart(c, "machine", "g2"))
     assert [row.connected for row in rows(database, machine)] == [False]
@@ -147,7 +147,7 @@ def test_machines_come_and_go(database: Database, owner: str) -> None:
 def test_a_dead_gateway_is_forgotten(database: Database) -> None:
     """Its machines count as silent, others' do not."""
     for name in ("dead", "alive"):
-        hello = Arrival(f"at-{name}", "here", name, (), ())
+        hello = Arrival(f"at-{name}", "uid 0", "here", name, (), ())
         for _ in range(2):
             database.write(partial(observations.beat, gateway_id=name, here=[hello]))
     late = sa.update(gateway).where(gateway.c.id == "dead").values(beat_at=now() - 100)
@@ -161,10 +161,10 @@ def test_a_dead_gateway_is_forgotten(database: Database) -> None:
 def test_a_gateway_that_was_forgotten_takes_back_its_own(database: Database, owner: str) -> None:
     """The machines that did not dial another one meanwhile."""
     database.write(lambda c: amphorae.add(c, "homeless", owner, "STANDALONE", 1))
-    here = [Arrival(name, "here", "g", (), ()) for name in ("stayed", "left")]
+    here = [Arrival(name, "uid 0", "here", "g", (), ()) for name in ("stayed", "left")]
     assert set(database.write(lambda c: observations.beat(c, "g", here))) == {owner}
     database.write(lambda c: observations.forget(c, ["g"]))
-    database.write(lambda c: observations.arrive(c, Arrival("left", "here", "h", (), ())))
+    database.write(lambda c: observations.arrive(c, Arrival("left", "uid 0", "here", "h", (), ())))
     assert database.write(lambda c: observations.beat(c, "g", here)) == [owner]
     at = {row.id: row.gateway_id for row in rows(database, machine)}
     assert at == {"stayed": "g", "left": "h"}
@@ -172,9 +172,9 @@ def test_a_gateway_that_was_forgotten_takes_back_its_own(database: Database, own
 
 def test_a_beat_corrects_who_is_here(database: Database) -> None:
     """An overtaken note of a departure, and one that failed; others' machines are let alone."""
-    noted = [Arrival(name, "here", "g", (), ()) for name in ("stays", "left")]
+    noted = [Arrival(name, "uid 0", "here", "g", (), ()) for name in ("stays", "left")]
     database.write(lambda c: observations.beat(c, "g", noted))
-    database.write(lambda c: observations.arrive(c, Arrival("other", "here", "h", (), ())))
+    database.write(lambda c: observations.arrive(c, Arrival("other", "uid 0", "here", "h", (), ())))
     database.write(lambda c: observations.depart(c, "stays", "g"))
     for _ in range(2):
         database.write(lambda c: observations.beat(c, "g", noted[:1]))

@@ -202,7 +202,7 @@ def test_everything_under_a_load_balancer_is_loaded(database: Database, owner: s
     assert [row.id for row in desired.members] == [first, second]
     assert [row.live for row in desired.members] == [None, 1]
     assert [row.id for row in desired.listeners] == [door]
-    assert desired.listeners[0].allowed_cidrs == ["10.0.0.0/8"]
+    assert desired.listeners[0].traffic.allowed_cidrs == ("10.0.0.0/8",)
     assert [row.id for row in desired.monitors] == [monitor]
     assert desired.load_balancer.generation == 7
     assert desired.load_balancer.additional_vips[0].ip_address == "fd00::1"

@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from statera.lb.listener import ListenerTraffic
 from statera.store.database import Database
 from statera.store.tables import objects
 from statera.store.types import now
 from statera.store.work import nudge
-from tests.unit.plan.rows import TIMEOUTS, fresh_id
+from tests.unit.plan.rows import fresh_id
 
 NETWORK = "00000000-0000-4000-8000-0000000000a0"
 SUBNET = "00000000-0000-4000-8000-0000000000fb"
@@ -24,14 +26,13 @@ DEFAULTS: dict[sa.Table, dict[str, Any]] = {
         "protocol": "HTTP",
         "protocol_port": 80,
         "port_space": "TCP",
-        "connection_limit": -1,
         "sni_container_refs": [],
-        "insert_headers": {},
         "client_authentication": "NONE",
         "hsts_include_subdomains": False,
         "hsts_preload": False,
         "operating_status": "OFFLINE",
-        **TIMEOUTS,
+        **msgspec.structs.asdict(ListenerTraffic()),
+        "allowed_cidrs": None,
     },
     objects.pool: {
         "protocol": "HTTP",

@@ -37,6 +37,7 @@ def upgrade() -> None:
     _observation()
     _pool()
     _pool_indexes()
+    _refusal()
     _tag()
     _work()
     _work_indexes()
@@ -133,6 +134,8 @@ def _document() -> None:
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("generation", sa.BigInteger(), nullable=False),
         sa.Column("body", DOCUMENT, nullable=True),
+        sa.Column("stamp", sa.String(length=16), nullable=False),
+        sa.Column("history", sa.JSON(), nullable=False),
         sa.Column("retired", sa.Boolean(), nullable=False),
         sa.Column("published_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_document")),
@@ -217,9 +220,9 @@ def _health_monitor_indexes() -> None:
         if_not_exists=True,
     )
     op.create_index(
-        op.f("ix_health_monitor_project_id"),
+        op.f("ix_health_monitor_project_id_created_at_id"),
         "health_monitor",
-        ["project_id"],
+        ["project_id", "created_at", "id"],
         unique=False,
         if_not_exists=True,
     )
@@ -312,7 +315,11 @@ def _listener_indexes() -> None:
         if_not_exists=True,
     )
     op.create_index(
-        op.f("ix_listener_project_id"), "listener", ["project_id"], unique=False, if_not_exists=True
+        op.f("ix_listener_project_id_created_at_id"),
+        "listener",
+        ["project_id", "created_at", "id"],
+        unique=False,
+        if_not_exists=True,
     )
 
 
@@ -359,9 +366,9 @@ def _load_balancer() -> None:
 
 def _load_balancer_indexes() -> None:
     op.create_index(
-        op.f("ix_load_balancer_project_id"),
+        op.f("ix_load_balancer_project_id_created_at_id"),
         "load_balancer",
-        ["project_id"],
+        ["project_id", "created_at", "id"],
         unique=False,
         if_not_exists=True,
     )
@@ -371,9 +378,12 @@ def _machine() -> None:
     op.create_table(
         "machine",
         sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("peer", sa.String(length=64), nullable=False),
         sa.Column("host", sa.String(length=255), nullable=False),
         sa.Column("abilities", sa.JSON(), nullable=False),
         sa.Column("occupied", sa.JSON(), nullable=False),
+        sa.Column("unknown", sa.Integer(), nullable=False),
+        sa.Column("ahead", sa.Integer(), nullable=False),
         sa.Column("gateway_id", sa.String(length=36), nullable=True),
         sa.Column("connected", sa.Boolean(), nullable=False),
         sa.Column("changed_at", sa.Double(), nullable=False),
@@ -440,7 +450,11 @@ def _member_indexes() -> None:
         op.f("ix_member_pool_id"), "member", ["pool_id"], unique=False, if_not_exists=True
     )
     op.create_index(
-        op.f("ix_member_project_id"), "member", ["project_id"], unique=False, if_not_exists=True
+        op.f("ix_member_project_id_created_at_id"),
+        "member",
+        ["project_id", "created_at", "id"],
+        unique=False,
+        if_not_exists=True,
     )
 
 
@@ -470,6 +484,7 @@ def _observation() -> None:
         sa.Column("serving", sa.Boolean(), nullable=False),
         sa.Column("retired", sa.Boolean(), nullable=False),
         sa.Column("faults", sa.JSON(), nullable=False),
+        sa.Column("estranged", sa.Boolean(), nullable=False),
         sa.Column("changed_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("amphora_id", name=op.f("pk_observation")),
         mysql_charset="utf8mb4",
@@ -526,7 +541,27 @@ def _pool_indexes() -> None:
         if_not_exists=True,
     )
     op.create_index(
-        op.f("ix_pool_project_id"), "pool", ["project_id"], unique=False, if_not_exists=True
+        op.f("ix_pool_project_id_created_at_id"),
+        "pool",
+        ["project_id", "created_at", "id"],
+        unique=False,
+        if_not_exists=True,
+    )
+
+
+def _refusal() -> None:
+    op.create_table(
+        "refusal",
+        sa.Column("subject", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.String(length=64), nullable=False),
+        sa.Column("last_at", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint("subject", "kind", name=op.f("pk_refusal")),
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_nopad_bin",
+        mysql_engine="InnoDB",
+        if_not_exists=True,
     )
 
 
