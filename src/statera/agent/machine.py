@@ -105,7 +105,7 @@ class Machine:
     def reports(self, ids: frozenset[str] | None) -> Iterable[AmphoraReport | NetworkReport]:
         """Return reports about the objects named; None: about everything but tombstones."""
         living = [*self._networks, *self._amphorae]
-        for object_id in living if ids is None else ids:
+        for object_id in living if ids is None else sorted(ids):
             each = self._networks.get(object_id) or self._amphorae.get(object_id)
             if each is not None:
                 report = each.report()
