@@ -276,6 +276,8 @@ def test_a_page_is_a_fixed_number_of_statements(world: World, path: str) -> None
 @pytest.mark.parametrize("path", LISTS[:4])
 def test_a_page_of_a_project_is_not_sorted(world: World, path: str) -> None:
     """An index holds a project's objects in the order of the list, however many there are."""
+    if world.api.database.dialect != "sqlite":
+        pytest.skip("a server plans by the number of rows, and here are few")
     engine = world.api.database.engine
     asked: list[tuple[str, Any]] = []
 
