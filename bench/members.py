@@ -128,7 +128,7 @@ def measure(turns: int, count: int) -> dict[tuple[str, bool], Sample]:
 def scenery() -> Iterator[Scene]:
     """Yield a load balancer that serves, in an installation of its own."""
     with installation() as here:
-        network, subnet = here.network("10.231.1.0/24")
+        network, subnet = here.network()
         backends = [Backend(here, network, f"m{number}") for number in range(3)]
         try:
             first, second, third = backends

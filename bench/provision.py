@@ -85,7 +85,7 @@ def measure(turns: int, rounds: dict[int, int]) -> dict[int, Sample]:
     """Take turns; in each, `rounds` says how often so many are created at once."""
     samples = {count: Sample() for count in rounds}
     with installation() as here:
-        network, subnet = here.network("10.231.0.0/24")
+        network, subnet = here.network()
         backends = [Backend(here, network, f"b{number}") for number in range(3)]
         try:
             tree = http_tree(subnet, [backend.member() for backend in backends])

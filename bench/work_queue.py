@@ -22,7 +22,7 @@ from bench import cost, tables
 from statera.store import work
 from statera.store.database import Database
 from statera.store.upgrade import upgrade
-from tests.databases import KINDS, fresh_url
+from tests.databases import ALL, fresh_url
 
 BATCH = 16
 WORKERS = 4
@@ -110,7 +110,7 @@ def main() -> None:
     rounds, pieces = (2, 100) if quick else (7, 500)
     with tempfile.TemporaryDirectory() as directory:
         benches = {}
-        for kind in KINDS:
+        for kind in ALL:
             try:
                 benches[kind] = Bench(kind, Path(directory), pieces)
             except pytest.skip.Exception as missing:

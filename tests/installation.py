@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -48,6 +49,11 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def some_range() -> str:
+    """Return a private /24 that nobody else is likely to use."""
+    return f"10.{random.randrange(128, 224)}.{random.randrange(256)}.0/24"
 
 
 class Installation:
@@ -114,11 +120,22 @@ class Installation:
         assert reply.status_code == wanted, f"{method} {path}: {reply.status_code} {reply.text}"
         return reply.json() if reply.content else None
 
-    def network(self, cidr: str) -> tuple[str, str]:
-        """Create a network with one subnet; return (network id, subnet id)."""
+    def network(self, cidr: str | None = None) -> tuple[str, str]:
+        """Create a network with one subnet, of a range of its own unless `cidr` is given.
+
+        Return (network id, subnet id).
+
+        Other installations on the machine take ranges too: what they have is refused, and another
+        is tried.
+        """
         network = self.neutron("networks", {"network": {"name": "test"}})["network"]["id"]
-        body = {"subnet": {"network_id": network, "cidr": cidr, "ip_version": 4}}
-        return network, self.neutron("subnets", body)["subnet"]["id"]
+        for _ in range(20):
+            body = {"network_id": network, "cidr": cidr or some_range(), "ip_version": 4}
+            reply = self.http.post("/network/v2.0/subnets", json={"subnet": body})
+            if reply.status_code == 201:
+                return network, reply.json()["subnet"]["id"]
+            assert reply.status_code == 409, reply.text
+        raise AssertionError(f"no free range: {reply.text}")
 
     def neutron(self, collection: str, body: dict[str, Any]) -> dict[str, Any]:
         """Create an object of the Network API."""

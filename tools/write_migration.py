@@ -26,8 +26,13 @@ import statera
 from statera.store.schema import metadata
 
 FOLDER = Path(__file__).parent.parent / "src/statera/store/migrations"
-PARTS = ("first", "network", "identity")
-"""The migrations in order: the core, then the parts of the embedded cloud."""
+PARTS = {
+    "objects": "what the API shows",
+    "placement": "what runs, and the work on it",
+    "network": "the embedded network",
+    "identity": "the embedded identity",
+}
+"""The migrations in order, and what each is about."""
 
 HEADER = '''"""The first schema: {what}.  Written by `tools/write_migration.py`."""
 
@@ -57,7 +62,7 @@ def import_tables() -> dict[str, str]:
     for module in pkgutil.walk_packages(statera.__path__, "statera."):
         path = module.name.split(".")
         if "tables" in path:
-            part = next((part for part in PARTS[1:] if part in path), PARTS[0])
+            part = next((part for part in PARTS if part in path), "placement")
             declared = vars(importlib.import_module(module.name)).values()
             parts.update((each.name, part) for each in declared if isinstance(each, sa.Table))
     return parts
@@ -99,9 +104,9 @@ def write(number: int, part: str, tables: dict[str, list[Any]]) -> Path:
             bodies[f"{table}_indexes"] = rendered(indexes)
     code = "\n".join(bodies.values())
     types = [f"{name} = {text}" for name, text in TYPES.items() if f"{name}" in code]
-    before = f'"{number - 1:04}_{PARTS[number - 2]}"' if number > 1 else "None"
+    before = f'"{number - 1:04}_{list(PARTS)[number - 2]}"' if number > 1 else "None"
     text = HEADER.format(
-        what="the core" if part == PARTS[0] else f"the embedded {part}",
+        what=PARTS[part],
         imports="from sqlalchemy.dialects import mysql\n" if types else "",
         revision=f"{number:04}_{part}",
         before=before,

@@ -1,9 +1,8 @@
-"""The API in one process over SQLite, and the network service and identity that tests give it."""
+"""The API in one process, and the network service and identity that tests give it."""
 
 from __future__ import annotations
 
 import itertools
-import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,8 +31,8 @@ from statera.edges.network.protocol import (
 from statera.lb.caller import Caller
 from statera.lb.errors import Conflict, Retryable, Unauthorized
 from statera.service.wake import Wakes
-from statera.store.database import Database
 from statera.store.schema import metadata
+from tests.databases import tables
 
 NET, OTHER_NET = "11111111-1111-4111-8111-111111111111", "12121212-1212-4212-8212-121212121212"
 SUBNET = "22222222-2222-4222-8222-222222222222"
@@ -239,11 +238,9 @@ _ROOT = statera.store.tables.objects.load_balancer
 
 
 @contextmanager
-def running_api(empty: Path, directory: Path, settings: ApiSettings) -> Iterator[Api]:
-    """Run the API below a directory, over a copy of an empty database."""
-    shutil.copy(empty, directory / "api.db")
-    database = Database(f"sqlite:///{directory / 'api.db'}", durable=False)
+def running_api(kind: str, directory: Path, settings: ApiSettings) -> Iterator[Api]:
+    """Run the API below a directory, over an empty database."""
     networks, wakes = MemoryNetworks(), Wakes(directory / "run")
-    context = ApiContext(database, MemoryIdentity(), networks, NoKeys(), wakes, settings)
-    yield Api(context, networks)
-    database.close()
+    with tables(kind, directory) as database:
+        context = ApiContext(database, MemoryIdentity(), networks, NoKeys(), wakes, settings)
+        yield Api(context, networks)

@@ -150,6 +150,13 @@ def test_chunked_bodies_are_bounded_too(api: Api) -> None:
     assert result.status_code == 413
 
 
+@pytest.mark.parametrize("coding", ["chunked", "Chunked"])
+def test_chunked_bodies_are_read(api: Api, coding: str) -> None:
+    """However the coding is spelled."""
+    headers = {"Transfer-Encoding": coding, "Content-Length": ""}
+    assert api.call("POST", "/loadbalancers", BODY, headers=headers).status_code == 201
+
+
 def test_without_a_token_there_is_a_challenge(api: Api) -> None:
     """401 in its own envelope, naming the identity service."""
     result = api.call("GET", "/loadbalancers", as_="")

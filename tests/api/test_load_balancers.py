@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from statera.api.settings import ApiSettings
 from statera.edges.network.protocol import FixedIp, Port, PortRequest
 from statera.lb.errors import Retryable
-from statera.store import writes_creation
 from statera.store.tables.objects import load_balancer
 from statera.store.tables.placement import amphora, counter
 from statera.store.tables.work import work
@@ -187,6 +186,7 @@ BAD_VIPS: list[tuple[dict[str, Any], str]] = [
     ),
     ({"vip_subnet_id": SUBNET, "vip_sg_ids": [UNKNOWN]}, f"Security Group {UNKNOWN} not found."),
     ({"vip_subnet_id": SUBNET, "provider": "x"}, "Provider 'x' is not enabled."),
+    ({"vip_subnet_id": SUBNET, "provider": ""}, "Provider '' is not enabled."),
     ({"vip_subnet_id": SUBNET, "flavor_id": UNKNOWN}, f"{RULE}Invalid flavor_id."),
     ({"vip_subnet_id": SUBNET, "flavor_id": None}, f"{RULE}Invalid flavor_id."),
     ({"vip_subnet_id": SUBNET, "availability_zone": "a"}, f"{RULE}Invalid availability zone."),
@@ -212,6 +212,24 @@ def test_a_port_of_another_device_is_refused(api: Api) -> None:
     assert (result.status_code, result.json["faultstring"]) == (400, text)
 
 
+def test_a_port_that_lost_the_address_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose address it is when the port is claimed counts; the port is given back."""
+    _port(api, (SUBNET, "10.1.0.5"))
+    claim = api.networks.claim_port
+
+    def late(port_id: str, device_id: str, device_owner: str) -> Port:
+        _port(api, (SUBNET, "10.1.0.6"))
+        return claim(port_id, device_id, device_owner)
+
+    monkeypatch.setattr(api.networks, "claim_port", late)
+    before = api.snapshot()
+    result = api.call("POST", "/loadbalancers", {"loadbalancer": {"vip_port_id": PORT}})
+    text = f"{RULE}No VIP address found on the specified VIP port within the specified subnet."
+    assert (result.status_code, result.json["faultstring"]) == (400, text)
+    assert api.snapshot() == before
+    assert api.networks.ports[PORT].device_id == ""
+
+
 def test_a_taken_address_is_409_and_leaves_nothing(api: Api) -> None:
     """The reservation is removed with its work."""
     api.load_balancer(vip_address="10.1.0.50")
@@ -235,11 +253,9 @@ def test_a_silent_network_service_is_503_and_cleaned_up_by_work(api: Api) -> Non
         assert connection.scalar(sa.select(work.c.due_at)) == until
 
 
-def test_a_reservation_that_ended_is_not_confirmed(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("settings", [ApiSettings(reservation_seconds=-1)])
+def test_a_reservation_that_ended_is_not_confirmed(api: Api) -> None:
     """503, and the port is given back."""
-    monkeypatch.setattr(writes_creation, "RESERVATION", -1.0)
     result = api.call("POST", "/loadbalancers", {"loadbalancer": {"vip_subnet_id": SUBNET}})
     assert result.status_code == 503
     assert api.networks.ports == {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -61,9 +60,9 @@ class World:
 
 
 @pytest.fixture(name="shared", scope="module")
-def shared_fixture(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def shared_fixture(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One world for all: no test may change it."""
-    with running_api(empty, tmp_path_factory.mktemp("world"), ApiSettings()) as api:
+    with running_api(database_kind, tmp_path_factory.mktemp("world"), ApiSettings()) as api:
         yield World(api)
 
 
@@ -238,6 +237,22 @@ VALUES: list[tuple[str, str, dict[str, Any], str | None]] = [
         "PUT",
         {"allowed_cidrs": ["10.0.0.0/33"]},
         _field("allowed_cidrs", "10.0.0.0/33", "Value should be IPv4 or IPv6 CIDR format"),
+    ),
+    (
+        "listener",
+        "PUT",
+        {"allowed_cidrs": ["fe80::1%x -f shadow"]},
+        _field("allowed_cidrs", "fe80::1%x -f shadow", "Value should be IPv4 or IPv6 CIDR format"),
+    ),
+    *(
+        (
+            resource,
+            verb,
+            {"alpn_protocols": ["h2", "h3"]},
+            _field("alpn_protocols", "['h2', 'h3']", "Value should be a valid ALPN protocol ID"),
+        )
+        for resource in ("listener", "pool")
+        for verb in ("POST", "PUT")
     ),
     ("listener", "PUT", {"tags": ["x" * 256]}, None),
     ("pool", "POST", {"lb_algorithm": "RANDOM"}, None),

@@ -56,6 +56,11 @@ def test_a_creation_answers_with_what_was_stored(api: Api, pool: str) -> None:
             "169.254.169.254 is not a valid option for member address",
         ),
         (
+            {"address": "::ffff:169.254.169.254"},
+            400,
+            "0000:0000:0000:0000:0000:FFFF:A9FE:A9FE is not a valid option for member address",
+        ),
+        (
             {"address": "::ffff:a"},
             400,
             "0000:0000:0000:0000:0000:0000:FFFF:000A is not a valid option for member address",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,9 +43,9 @@ REFUSAL = "Policy does not allow this request to be performed."
 
 
 @pytest.fixture(name="world", scope="module")
-def world_fixture(empty: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world_fixture(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One world of `PROJECT`; writes that are let through change names only."""
-    with running_api(empty, tmp_path_factory.mktemp("policy"), ApiSettings()) as api:
+    with running_api(database_kind, tmp_path_factory.mktemp("policy"), ApiSettings()) as api:
         yield World(api)
 
 

@@ -24,7 +24,7 @@ def here() -> Iterator[Installation]:
 @pytest.fixture(scope="package")
 def subnet(here: Installation) -> str:
     """Return the id of a subnet for VIPs."""
-    return here.network("10.233.0.0/24")[1]
+    return here.network()[1]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.clients.conftest import Openstack
-from tests.installation import Installation
+from tests.installation import Installation, some_range
 
 pytestmark = pytest.mark.xdist_group("clients")
 
@@ -122,8 +122,9 @@ def test_login_and_network(openstack: Openstack, here: Installation) -> None:
     names = {row["Name"] for row in openstack("catalog list")}
     assert {"keystone", "octavia", "neutron"} <= names
     openstack("network create cli-net")
-    made = openstack("subnet create --network cli-net --subnet-range 10.233.9.0/24 cli-sub")
-    assert made["gateway_ip"] == "10.233.9.1"
+    cidr = some_range()
+    made = openstack(f"subnet create --network cli-net --subnet-range {cidr} cli-sub")
+    assert made["gateway_ip"] == cidr.replace(".0/24", ".1")
     port = openstack("port create --network cli-net cli-port")
     assert port["mac_address"]
     openstack("port delete cli-port", output=False)

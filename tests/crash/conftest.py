@@ -46,7 +46,7 @@ class Balanced:
 def balanced() -> Iterator[Balanced]:
     """Yield a load balancer with two backends that has answered its first request."""
     with installation() as here:
-        network, subnet = here.network("10.232.0.0/24")
+        network, subnet = here.network()
         backends = [Backend(here, network, name) for name in ("one", "two")]
         try:
             tree = http_tree(subnet, [backend.member() for backend in backends])

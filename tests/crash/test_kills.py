@@ -109,7 +109,7 @@ def test_a_refused_object_leaves_the_rest_in_force(balanced: Balanced) -> None:
 def test_a_machine_without_controllers_serves_after_a_reboot() -> None:
     """Everything dead and every namespace gone: the agent alone brings the data plane back."""
     with installation() as here:
-        _, subnet = here.network("10.232.1.0/24")
+        _, subnet = here.network()
         tree = http_tree(subnet, [], monitored=False)
         created = here.call("POST", "/loadbalancers", tree)["loadbalancer"]
         here.settled(created["id"])
@@ -143,7 +143,7 @@ def own_prefix(here: Installation) -> str:
 def test_down_leaves_nothing() -> None:
     """After `statera down` no namespace, process, bridge or socket of ours is left."""
     with installation() as here:
-        _, subnet = here.network("10.232.2.0/24")
+        _, subnet = here.network()
         tree = http_tree(subnet, [], monitored=False)
         created = here.call("POST", "/loadbalancers", tree)["loadbalancer"]
         here.settled(created["id"])

@@ -39,7 +39,7 @@ def here() -> Iterator[Installation]:
         made.environment["PATH"] = "/usr/bin:/bin"  # as `su` leaves it
         try:
             made.up()
-            _, subnet = made.network("10.231.77.0/24")
+            _, subnet = made.network()
             tree = http_tree(subnet, [])
             made.settled(made.call("POST", "/loadbalancers", tree)["loadbalancer"]["id"])
             yield made

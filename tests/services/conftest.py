@@ -1,20 +1,25 @@
-"""A fresh database on each kind of server, with every table."""
+"""A database with every table, on each of the three."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from statera.store.database import Database
-from statera.store.schema import metadata
-from tests.databases import database_url  # noqa: F401 (a fixture)
+from tests.databases import ALL, tables
+
+
+@pytest.fixture(params=ALL, scope="session")
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Return on which database the test is to run."""
+    chosen: str = request.param
+    return chosen
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:  # noqa: F811 (a parameter is its use)
+def database(database_kind: str, tmp_path: Path) -> Iterator[Database]:
     """Yield the database of a process."""
-    made = Database(database_url, durable=False)
-    metadata.create_all(made.engine)
-    yield made
-    made.close()
+    with tables(database_kind, tmp_path) as made:
+        yield made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from oslo_db import exception as db_errors
 
 from statera.cloud.identity.tables import role, signing_key
-from statera.store.database import Database
+from statera.store.database import Database, InDoubt
 from statera.store.types import now
 
 TWO_O_CLOCK = 1761436800.5
@@ -47,6 +48,48 @@ def test_connections_that_died_are_replaced(database: Database) -> None:
     assert _names(database) == ["r"]
     database.write(lambda c: c.execute(role.insert().values(id="2", name="s")))
     assert _names(database) == ["r", "s"]
+
+
+def test_a_commit_that_broke_is_not_repeated(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have happened: doing it again would do twice what was asked for once."""
+    commit = database.engine.dialect.do_commit
+
+    def breaks(connection: Any) -> None:
+        commit(connection)
+        raise db_errors.DBConnectionError
+
+    numbers = itertools.count()
+
+    def create(connection: sa.Connection) -> None:
+        number = str(next(numbers))
+        connection.execute(role.insert().values(id=number, name=f"r{number}"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(database.engine.dialect, "do_commit", breaks)
+        with pytest.raises(InDoubt):
+            database.write(create)
+    assert _names(database) == ["r0"]
+    database.write(create)
+    assert _names(database) == ["r0", "r1"]
+
+
+def test_a_deadlock_in_a_commit_is_repeated(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database itself says that nothing happened."""
+    commit, failures = database.engine.dialect.do_commit, iter([True, True])
+
+    def loses(connection: Any) -> None:
+        if next(failures, False):
+            connection.rollback()
+            raise db_errors.DBDeadlock
+        commit(connection)
+
+    monkeypatch.setattr(database.engine.dialect, "do_commit", loses)
+    database.write(lambda c: c.execute(role.insert().values(id="1", name="r")))
+    assert _names(database) == ["r"]
 
 
 _OTHERS = {

@@ -15,24 +15,13 @@ from dataclasses import dataclass
 
 import msgspec
 
-from statera.agent.announce import Announcement, announce
+from statera.agent.announce import Announcement
 from statera.agent.convergence import Convergence, Next, Pace
 from statera.agent.disk import AmphoraRecord, Disk, newer
 from statera.agent.engine import Engine, EngineState, MakeEngine
-from statera.agent.kernel import present
-from statera.agent.links import (
-    PATIENCE,
-    owner,
-    plug,
-    ports,
-    ports_of,
-    prepare,
-    remove_links,
-)
+from statera.agent.host import Host
 from statera.agent.names import Names
-from statera.agent.namespace import Namespace
 from statera.agent.outcome import failure_of, refuse_later
-from statera.agent.processes import end_inside
 from statera.agent.worker import Worker
 from statera.spec.document import AmphoraSpec
 from statera.spec.report import AmphoraReport, Counters, Fault
@@ -45,6 +34,7 @@ class Surroundings:
     """What all amphorae and networks of an agent share."""
 
     names: Names
+    host: Host
     disk: Disk
     make_engine: MakeEngine
     pace: Pace
@@ -70,7 +60,7 @@ class Amphora:
         self._known = False
         self._begun = False
         self._settled = False
-        self._space = Namespace(around.names.namespace(record.id))
+        self._host = around.host
         self._inode: int | None = None
         self._ports: frozenset[str] = frozenset()
         self._engine: Engine | None = None
@@ -108,7 +98,7 @@ class Amphora:
 
     def look_around(self, links: Collection[str]) -> None:
         """Look again if the namespace or a link (`links`: all there are) went away unasked."""
-        whole = self._inode == self._space.inode() and self._ports.issubset(links)
+        whole = self._inode == self._host.inode(self.id) and self._ports.issubset(links)
         if self._settled and self._engine is not None and not whole:
             LOG.warning("amphora.torn amphora=%s", self.id)
             self._convergence.wake()
@@ -192,13 +182,13 @@ class Amphora:
 
     async def _apply(self, spec: AmphoraSpec) -> tuple[Fault, ...]:
         began = time.monotonic()
-        there = self._space.inode()
+        there = self._host.inode(self.id)
         if there is None or self._inode not in {None, there}:
             await self._begin_anew()
-        await self._worker.run(prepare, self._space, self.id)
-        self._inode = self._space.inode()
-        news = await self._worker.run(plug, self._around.names, self._space, spec)
-        self._ports = ports_of(self._around.names, spec)
+        await self._worker.run(self._host.prepare, self.id)
+        self._inode = self._host.inode(self.id)
+        news = await self._worker.run(self._host.plug, spec)
+        self._ports = frozenset(self._around.names.port(each.port_id) for each in spec.interfaces)
         if news:
             self._announce(news)
         engine = await self._adopted()
@@ -228,7 +218,7 @@ class Amphora:
         if self._engine is None:
             directory = self._around.disk.engine_directory(self.id)
             self._in_force = await self._worker.run(self._around.disk.in_force, self.id)
-            engine = self._around.make_engine(self.id, directory, self._space)
+            engine = self._around.make_engine(self.id, directory, self._host.space(self.id))
             engine.on_change = self._look_soon
             try:
                 await engine.adopt(self._in_force)
@@ -248,17 +238,8 @@ class Amphora:
         await self._worker.run(self._remove)
 
     def _remove(self) -> None:
-        inode = self._space.inode()
-        foreign = inode is not None and owner(self._space) not in {self.id, ""}
-        mine = set() if inode is None or foreign else {inode}
-        directory = self._around.disk.engine_directory(self.id)
-        if mine or directory.exists():
-            end_inside(mine, directory)
+        if self._host.remove(self.id, self._around.disk.engine_directory(self.id)):
             LOG.info("amphora.removed amphora=%s", self.id)
-        ends = ports(self._around.names, self._space) if mine else set()
-        if not foreign:  # also the bare file that is left of one by a crash in here
-            self._space.remove()
-        remove_links(lambda: present(ends), PATIENCE)
         self._around.disk.forget_engine(self.id)
 
     def _look_soon(self) -> None:
@@ -275,7 +256,7 @@ class Amphora:
     def _announce(self, news: list[Announcement]) -> None:
         if self._announcing is not None:
             self._announcing.cancel()
-        self._announcing = asyncio.create_task(announce(self._space, news))
+        self._announcing = asyncio.create_task(self._host.announce(self.id, news))
 
 
 def _fault(record: AmphoraRecord, text: str, *, final: bool) -> Fault:

@@ -31,11 +31,12 @@ _SYSCTLS = {
 def converge_bridge(names: Names, spec: NetworkSpec) -> bool:
     """Make the bridge of a network what `spec` wishes; return whether it is a new one.
 
-    Raises `Retryable` when a subnet overlaps a range that the machine itself uses: it may go away.
+    Raises `Retryable` when a subnet overlaps a range that the machine itself uses, or another
+    network's that it still carries (a database that is not ours may send one): it may go away.
     """
     name = names.bridge(spec.network_id)
     with IPRoute() as ip:
-        _refuse_overlaps(spec, occupied(ip, names.is_bridge))
+        _refuse_overlaps(spec, occupied(ip, lambda link: link == name))
         new = find(ip, name) is None
         index = _ensure(ip, names, name, spec)
         converge_addresses(ip, index, _gateways(spec))
@@ -86,5 +87,5 @@ def _refuse_overlaps(spec: NetworkSpec, taken: Sequence[Network]) -> None:
         other = overlapping(ipaddress.ip_network(subnet.cidr), taken)
         if other is not None:
             raise Retryable(
-                f"The subnet {subnet.cidr} overlaps {other}, which the machine itself uses."
+                f"The subnet {subnet.cidr} overlaps {other}, which the machine uses already."
             )

@@ -22,12 +22,15 @@ from pathlib import Path
 from statera.agent.amphora import Surroundings
 from statera.agent.convergence import Pace
 from statera.agent.disk import Disk
+from statera.agent.engine import MakeEngine
 from statera.agent.haproxy.engine import Engine
 from statera.agent.haproxy.settings import HaproxySettings
+from statera.agent.host import Host
+from statera.agent.linux import LinuxHost
 from statera.agent.machine import Changes, Machine
 from statera.agent.names import Names
 from statera.agent.space import Space
-from statera.agent.stream import Stream, StreamPace, unix_dial
+from statera.agent.stream import Dial, Stream, StreamPace, unix_dial
 from statera.lb.errors import Retryable
 from statera.service.settings import option
 from statera.spec import abilities, wire
@@ -103,28 +106,45 @@ async def run(settings: AgentSettings, haproxy: HaproxySettings, stop: asyncio.E
     names = Names(settings.installation)
     disk = Disk(settings.state_dir)
     with locked(settings.state_dir):
-        changes = Changes()
-        machine = Machine(
-            _surroundings(settings, haproxy, (names, disk), changes),
-            changes,
-            settings.observe_interval,
-        )
-        machine_id = settings.machine_id or disk.machine_id()
-        able = _abilities(haproxy)
-        LOG.info("agent.started machine=%s abilities=%s", machine_id, ",".join(able))
 
-        async def introduce() -> wire.Hello:
-            return await machine.hello(machine_id, able)
+        def make_engine(amphora_id: str, directory: Path, space: Space) -> Engine:
+            return Engine(amphora_id, directory, space, haproxy)
 
-        pace = StreamPace(longest_report_interval=settings.report_interval)
         dial = unix_dial(settings.gateway_socket, settings.keepalive)
+        parts = Parts(names, LinuxHost(names), disk, make_engine, dial, _abilities(haproxy))
         async with _threads(2 * settings.parallel):
-            try:
-                await machine.restore()
-                await _until(stop, Stream(dial, machine, introduce, pace), machine)
-            finally:
-                await machine.leave()
-        LOG.info("agent.stopped machine=%s", machine_id)
+            await serve(settings, parts, stop)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an agent works with: its machine, its disk, its engines, and how it dials a gateway."""
+
+    names: Names
+    host: Host
+    disk: Disk
+    make_engine: MakeEngine
+    dial: Dial
+    abilities: tuple[str, ...]
+
+
+async def serve(settings: AgentSettings, parts: Parts, stop: asyncio.Event) -> None:
+    """Make true what is on disk and what gateways say, until `stop` is set."""
+    changes = Changes()
+    machine = Machine(_surroundings(settings, parts, changes), changes, settings.observe_interval)
+    machine_id = settings.machine_id or parts.disk.machine_id()
+    LOG.info("agent.started machine=%s abilities=%s", machine_id, ",".join(parts.abilities))
+
+    async def introduce() -> wire.Hello:
+        return await machine.hello(machine_id, parts.abilities)
+
+    pace = StreamPace(longest_report_interval=settings.report_interval)
+    try:
+        await machine.restore()
+        await _until(stop, Stream(parts.dial, machine, introduce, pace), machine)
+    finally:
+        await machine.leave()
+    LOG.info("agent.stopped machine=%s", machine_id)
 
 
 @contextlib.asynccontextmanager
@@ -157,17 +177,12 @@ def locked(state_dir: Path) -> Iterator[None]:
         os.close(number)
 
 
-def _surroundings(
-    settings: AgentSettings, haproxy: HaproxySettings, own: tuple[Names, Disk], changes: Changes
-) -> Surroundings:
-    def make_engine(amphora_id: str, directory: Path, space: Space) -> Engine:
-        return Engine(amphora_id, directory, space, haproxy)
-
-    names, disk = own
+def _surroundings(settings: AgentSettings, parts: Parts, changes: Changes) -> Surroundings:
     return Surroundings(
-        names=names,
-        disk=disk,
-        make_engine=make_engine,
+        names=parts.names,
+        host=parts.host,
+        disk=parts.disk,
+        make_engine=parts.make_engine,
         pace=Pace(
             first=settings.retry_first,
             longest=settings.retry_longest,

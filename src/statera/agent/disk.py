@@ -37,6 +37,7 @@ class AmphoraRecord(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     revision: int
     spec: AmphoraSpec | None = None
+    stamp: str = ""
 
 
 class NetworkRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +47,11 @@ class NetworkRecord(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     revision: int
     spec: NetworkSpec | None = None
+    stamp: str = ""
+
+
+for _kind in (AmphoraRecord, NetworkRecord):  # as in `spec.document`: not first in a thread
+    msgspec.msgpack.Decoder(_kind)
 
 
 Record = AmphoraRecord | NetworkRecord

@@ -16,13 +16,10 @@ from typing import Any
 
 from statera.agent.amphora import Amphora, Surroundings
 from statera.agent.disk import AmphoraRecord, NetworkRecord, Record, newer
-from statera.agent.kernel import link_names
 from statera.agent.network import Network
-from statera.agent.processes import end_strays
-from statera.agent.ranges import machine_ranges
 from statera.lb.errors import Retryable, StateraError
 from statera.spec import wire
-from statera.spec.document import SPEC_VERSION
+from statera.spec.document import SPEC_VERSION, NetworkSpec
 from statera.spec.report import AmphoraReport, NetworkReport
 
 LOG = logging.getLogger(__name__)
@@ -94,7 +91,7 @@ class Machine:
             host=socket.gethostname(),
             spec_version=SPEC_VERSION,
             abilities=abilities,
-            occupied=await asyncio.to_thread(machine_ranges, self._around.names.is_bridge),
+            occupied=await asyncio.to_thread(self._around.host.ranges),
             held=tuple(_held(record) for record in records if record is not None),
         )
 
@@ -108,7 +105,7 @@ class Machine:
     def reports(self, ids: frozenset[str] | None) -> Iterable[AmphoraReport | NetworkReport]:
         """Return reports about the objects named; None: about everything but tombstones."""
         living = [*self._networks, *self._amphorae]
-        for object_id in living if ids is None else ids:
+        for object_id in living if ids is None else sorted(ids):
             each = self._networks.get(object_id) or self._amphorae.get(object_id)
             if each is not None:
                 report = each.report()
@@ -147,7 +144,7 @@ class Machine:
     async def _look_around(self) -> None:
         """Let everything that was taken away behind our back be made again."""
         try:
-            links = await asyncio.to_thread(link_names)
+            links = await asyncio.to_thread(self._around.host.links)
         except OSError as error:  # the kernel is short of memory: it is asked again
             LOG.warning("machine.blind error=%s", error)
             return
@@ -166,24 +163,26 @@ class Machine:
 
     def _obey(self, message: wire.FromGateway) -> None:
         match message:
-            case wire.Document(spec=spec):
+            case wire.Document(spec=spec, stamp=stamp):
                 self._take(
                     AmphoraRecord(
                         id=_checked(spec.amphora_id),
                         epoch=spec.epoch,
                         revision=spec.revision,
                         spec=spec,
+                        stamp=stamp,
                     )
                 )
             case wire.Retire(amphora_id=amphora_id, epoch=epoch, revision=revision):
                 self._take(AmphoraRecord(id=_checked(amphora_id), epoch=epoch, revision=revision))
-            case wire.Network(spec=network):
+            case wire.Network(spec=network, stamp=stamp):
                 self._take(
                     NetworkRecord(
                         id=_checked(network.network_id),
                         epoch=network.epoch,
                         revision=network.revision,
                         spec=network,
+                        stamp=stamp,
                     )
                 )
             case wire.RetireNetwork(network_id=network_id, epoch=epoch, revision=revision):
@@ -223,9 +222,7 @@ class Machine:
 
     async def _end_strays(self) -> int:
         try:
-            return await asyncio.to_thread(
-                end_strays, self._around.names, self._around.disk.engines
-            )
+            return await asyncio.to_thread(self._around.host.end_strays, self._around.disk.engines)
         except Retryable as error:  # one that cannot be ended must not keep all others from serving
             LOG.error("machine.strays error=%s", error)
             return 0
@@ -260,7 +257,16 @@ def _checked(object_id: str) -> str:
 
 def _held(record: Record) -> wire.Held:
     network = isinstance(record, NetworkRecord)
-    return wire.Held(id=record.id, epoch=record.epoch, revision=record.revision, network=network)
+    subnets = record.spec.subnets if isinstance(record.spec, NetworkSpec) else ()
+    return wire.Held(
+        id=record.id,
+        epoch=record.epoch,
+        revision=record.revision,
+        network=network,
+        retired=record.spec is None,
+        stamp=record.stamp,
+        ranges=tuple(each.cidr for each in subnets),
+    )
 
 
 def _obituary(record: Record) -> AmphoraReport | NetworkReport:

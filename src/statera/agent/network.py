@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Collection
 
 from statera.agent.amphora import Surroundings
-from statera.agent.bridges import converge_bridge, remove_bridge
 from statera.agent.convergence import Convergence, Next
 from statera.agent.disk import NetworkRecord, newer
 from statera.agent.outcome import failure_of, refuse_later
@@ -102,7 +101,7 @@ class Network:
     def _make_true(self, record: NetworkRecord) -> bool:
         """Return whether there is a new bridge, to which everything must be plugged again."""
         if record.spec is None:
-            remove_bridge(self._around.names, record.id)
+            self._around.host.remove_bridge(record.id)
             return False
         refuse_later(record.spec.version)
-        return converge_bridge(self._around.names, record.spec)
+        return self._around.host.converge_bridge(record.spec)

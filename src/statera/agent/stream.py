@@ -11,13 +11,14 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, unix_connect
+from websockets.asyncio.client import unix_connect
 from websockets.exceptions import WebSocketException
 
 from statera.agent.machine import Machine
@@ -28,7 +29,24 @@ from statera.spec.report import AmphoraReport, NetworkReport
 
 LOG = logging.getLogger(__name__)
 
-Dial = Callable[[], AbstractAsyncContextManager[ClientConnection]]
+
+class Connection(Protocol):
+    """An open stream of frames; it raises `websockets.ConnectionClosed` once it is broken."""
+
+    async def send(self, frame: bytes, /) -> None:
+        """Send a frame."""
+        ...
+
+    async def recv(self) -> str | bytes:
+        """Return the next frame."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """Yield frames until the other side ends the stream in order."""
+        ...
+
+
+Dial = Callable[[], AbstractAsyncContextManager[Connection]]
 
 _LARGEST_FRAME = 64 * 2**20
 _REPORTS_PER_FRAME = 50
@@ -53,7 +71,7 @@ class StreamPace:
 def unix_dial(path: Path, keepalive: float) -> Dial:
     """Return a `Dial` to the gateway of this machine; `keepalive` is seconds between pings."""
 
-    def dial() -> AbstractAsyncContextManager[ClientConnection]:
+    def dial() -> AbstractAsyncContextManager[Connection]:
         return unix_connect(
             str(path),
             uri="ws://gateway/agent",
@@ -99,7 +117,7 @@ class Stream:
             )
             await asyncio.sleep(longest * random.uniform(0.5, 1.0))  # noqa: S311
 
-    async def _converse(self, connection: ClientConnection) -> None:
+    async def _converse(self, connection: Connection) -> None:
         await connection.send(wire.encode(await self._introduce()))
         async with asyncio.timeout(_WELCOME_PATIENCE):
             welcome = wire.decode_from_gateway(_frame(await connection.recv()))
@@ -127,7 +145,7 @@ class Stream:
             if clock() - opened > self._pace.longest_retry:
                 self._failures = 0
 
-    async def _listen(self, connection: ClientConnection) -> None:
+    async def _listen(self, connection: Connection) -> None:
         async for data in connection:
             try:
                 message = wire.decode_from_gateway(_frame(data))
@@ -136,7 +154,7 @@ class Stream:
                 continue
             self._machine.obey(message)
 
-    async def _speak(self, connection: ClientConnection, interval: float) -> None:
+    async def _speak(self, connection: Connection, interval: float) -> None:
         clock = asyncio.get_running_loop().time
         due = clock() + interval
         while True:
@@ -152,9 +170,7 @@ class Stream:
                 due = clock() + interval
 
 
-async def _send(
-    connection: ClientConnection, reports: Iterable[AmphoraReport | NetworkReport]
-) -> None:
+async def _send(connection: Connection, reports: Iterable[AmphoraReport | NetworkReport]) -> None:
     everything = list(reports)
     for start in range(0, len(everything), _REPORTS_PER_FRAME):
         part = everything[start : start + _REPORTS_PER_FRAME]

@@ -22,9 +22,17 @@ from statera.store.database import Database
 T = TypeVar("T")
 
 
+def _pass(_name: str) -> None:
+    """Go on."""
+
+
 @dataclass(frozen=True)
 class ApiContext:
-    """Everything that `create_app` needs."""
+    """Everything that `create_app` needs.
+
+    `checkpoint` is called where a crash must be harmless: `reserved` and `plugged` on the way of
+    the creation of a load balancer.
+    """
 
     database: Database
     identity: Identity
@@ -32,6 +40,7 @@ class ApiContext:
     keys: Keys
     wakes: Wakes
     settings: ApiSettings
+    checkpoint: Callable[[str], None] = _pass
 
     @cached_property
     def deployment(self) -> Deployment:

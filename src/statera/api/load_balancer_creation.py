@@ -5,6 +5,7 @@ The network service is asked before and between the transactions, never inside o
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +16,7 @@ from statera.api import policy
 from statera.api.context import ApiContext
 from statera.api.desk import Desk, new_id
 from statera.api.tree import planted, tree_reply
-from statera.api.vip import Resolver, Vip
+from statera.api.vip import Resolver, Vip, missing_on_port
 from statera.edges.network.protocol import (
     DEVICE_OWNER,
     AddressInUse,
@@ -50,8 +51,11 @@ class Creation:
         vip = Resolver(networks, settings, self._context.looker(caller)).resolve(values)
         tree = self._checked(caller, values)
         row = self._row(values, project_id, vip)
-        self._context.database.write(lambda connection: writes_creation.reserve(connection, row))
+        seconds = self._context.settings.reservation_seconds
+        self._context.database.write(lambda c: writes_creation.reserve(c, row, seconds))
+        self._context.checkpoint("reserved")
         port = self._port(row, vip)
+        self._context.checkpoint("plugged")
         return self._confirm(row | _vip_columns(vip, port), tree, port)
 
     def _checked(self, caller: Caller, values: Values) -> rules_tree.Tree:
@@ -80,7 +84,7 @@ class Creation:
     def _provider(self, values: Values) -> str:
         if "provider" not in values.given:
             return self._context.settings.default_provider_driver
-        provider: str = values["provider"] or "amphora"
+        provider: str = "amphora" if values["provider"] is None else values["provider"]
         if provider not in self._context.settings.providers():
             raise InvalidInput(f"Provider '{provider}' is not enabled.")
         return provider
@@ -140,6 +144,7 @@ class Creation:
             return tree_reply(connection, self._desk, full, bool(rows.listeners or rows.pools))
 
         try:
+            _refuse_moved(row, port)
             _refuse_cidrs(row, tree)
             reply = self._context.write(work)
         except UserError:
@@ -150,6 +155,19 @@ class Creation:
             self._context.networks.release_port(port.id, vip_device(load_balancer_id))
             raise Retryable("The creation of the load balancer took too long.")
         return reply
+
+
+def _refuse_moved(row: Mapping[str, Any], port: Port) -> None:
+    """Raise `InvalidInput` for a user's port that lost the VIP before it was claimed.
+
+    The address may be somebody else's by now.
+    """
+    held = {(each.subnet_id, ipaddress.ip_address(each.ip_address)) for each in port.fixed_ips}
+    vips = [(row["vip_subnet_id"], row["vip_address"])]
+    vips += [(vip["subnet_id"], vip["ip_address"]) for vip in row["additional_vips"]]
+    for subnet_id, address in vips:
+        if address is None or (subnet_id, ipaddress.ip_address(address)) not in held:
+            raise missing_on_port()
 
 
 def _refuse_cidrs(row: Mapping[str, Any], tree: rules_tree.Tree) -> None:

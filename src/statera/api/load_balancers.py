@@ -84,11 +84,11 @@ class LoadBalancerItem(misuse.Item):
 
         def work(connection: Connection) -> None:
             held = self._hold(connection, caller_of(req), object_id, "delete")
-            if not cascade and _has_children(connection, object_id):
-                raise InvalidInput.rule(
-                    f"Cannot delete Load Balancer {object_id} - it has children"
-                )
-            if held.status(self._context.ceiling) != ERROR:
+            if not held.doomed or held.status(self._context.ceiling) != ERROR:
+                if not cascade and _has_children(connection, object_id):
+                    raise InvalidInput.rule(
+                        f"Cannot delete Load Balancer {object_id} - it has children"
+                    )
                 self._refuse_doomed(held)
             wish = begin(connection, held)
             doom(connection, wish, load_balancer, "id", [object_id])

@@ -44,7 +44,14 @@ class Gate:
             req.context.caller = self._identity.authenticate(req.headers_lower)
         except Retryable as error:
             raise IdentitySilent from error
+        _check_url(req)
         _check_accept(req)
+
+
+def _check_url(req: falcon.Request) -> None:
+    if "\x00" in req.path or "%00" in req.query_string:
+        # PostgreSQL cannot even look for it, and no id or name can have it
+        raise falcon.HTTPBadRequest(description="NUL characters are not allowed in a URL.")
 
 
 def _check_accept(req: falcon.Request) -> None:

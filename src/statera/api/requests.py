@@ -86,7 +86,8 @@ def _check_type(req: falcon.Request) -> None:
 
 def _data(req: falcon.Request) -> bytes:
     most: int = req.context.longest_body
-    if req.content_length is None and "chunked" in (req.get_header("Transfer-Encoding") or ""):
+    coding = req.get_header("Transfer-Encoding") or ""
+    if req.content_length is None and "chunked" in coding.lower():
         data: bytes = req.stream.read(most + 1)
     else:
         data = req.bounded_stream.read(most + 1)

@@ -7,6 +7,7 @@ from typing import Any
 
 from statera.lb.deployment import Deployment
 from statera.service.settings import option
+from statera.store.work import FURTHEST
 
 _CIPHERS = (
     "TLS_AES_128_GCM_SHA256",
@@ -38,6 +39,13 @@ class ApiSettings:
     )
     pending_ceiling: float = option(
         600.0, "Seconds after which a wish that is still pending shows as ERROR", min=1
+    )
+    reservation_seconds: float = option(
+        60.0,
+        "How long the creation of a load balancer may wait for the network service; what is left "
+        "of one that was interrupted is removed then",
+        min=1,
+        max=FURTHEST,
     )
     www_authenticate_uri: str = option(
         "", "Address of the identity service, told to clients without a valid token"

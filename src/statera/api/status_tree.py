@@ -23,10 +23,13 @@ def status_tree(connection: Connection, row: Row, ceiling: float) -> dict[str, A
     pools = {one["id"]: _shown(one) for one in under(POOLS)}
     for one in pools.values():
         one |= {"health_monitor": None, "members": []}
+    # On a server each statement sees a moment of its own: the pool of a row may be younger.
     for monitor in under(HEALTH_MONITORS):
-        pools[monitor["pool_id"]]["health_monitor"] = _shown(monitor, "type")
+        if monitor["pool_id"] in pools:
+            pools[monitor["pool_id"]]["health_monitor"] = _shown(monitor, "type")
     for member in under(MEMBERS):
-        pools[member["pool_id"]]["members"].append(_shown(member, "address", "protocol_port"))
+        if member["pool_id"] in pools:
+            pools[member["pool_id"]]["members"].append(_shown(member, "address", "protocol_port"))
     listeners = [
         _shown(one) | {"pools": [pools[key] for key in (one["default_pool_id"],) if key in pools]}
         for one in under(LISTENERS)

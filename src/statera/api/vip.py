@@ -171,7 +171,12 @@ def _address_on(port: Port, subnet_id: str) -> str:
     for fixed in port.fixed_ips:
         if fixed.subnet_id == subnet_id:
             return fixed.ip_address
-    raise InvalidInput.rule(
+    raise missing_on_port()
+
+
+def missing_on_port() -> InvalidInput:
+    """Return the error for a port that does not hold the VIP."""
+    return InvalidInput.rule(
         "No VIP address found on the specified VIP port within the specified subnet."
     )
 

@@ -12,6 +12,15 @@ from statera.cli.console import DONE, NOT_RUNNING, table
 from statera.cli.context import Context, ServerSettings
 from statera.service.state import State
 
+MOST_FAULTS = 10
+WHAT = {
+    "machine": "claimed to be a machine that it is not",
+    "amphora": "spoke of amphorae of other machines",
+    "network": "spoke of networks of other machines",
+    "unknown": "spoke of what this database does not know",
+}
+"""What was refused, by the kinds of `store.refusals`."""
+
 
 def ask_supervisor(state: State, seconds: float = 5.0) -> dict[str, Any] | None:
     """Return what the supervisor says about itself and its processes, None when none answers."""
@@ -52,14 +61,16 @@ def _counts(context: Context) -> dict[str, Any]:
     from statera.lb.statuses import provisioning_status  # noqa: PLC0415
     from statera.store.database import Database  # noqa: PLC0415
     from statera.store.tables.objects import load_balancer  # noqa: PLC0415
-    from statera.store.tables.placement import machine  # noqa: PLC0415
+    from statera.store.tables.placement import machine, refusal  # noqa: PLC0415
 
-    columns = (machine.c.id, machine.c.host, machine.c.connected)
+    c = machine.c
+    columns = (c.id, c.host, c.connected, c.unknown, c.ahead)
     database = Database(context.database_url)
     try:
-        machines, rows = database.read(
+        machines, refused, rows = database.read(
             lambda connection: (
                 connection.execute(sa.select(*columns).order_by(machine.c.host)).all(),
+                connection.execute(sa.select(refusal).order_by(refusal.c.last_at)).all(),
                 connection.execute(
                     sa.select(load_balancer).where(load_balancer.c.deleted_at.is_(None))
                 ).all(),
@@ -73,6 +84,8 @@ def _counts(context: Context) -> dict[str, Any]:
     now = time.time()
     return {
         "machines": [dict(row._mapping) for row in machines],
+        "refused": [dict(row._mapping) for row in refused],
+        "faults": {row.id: row.fault for row in rows if row.fault},
         "load_balancers": Counter(provisioning_status(row, now, ceiling) for row in rows),
     }
 
@@ -110,11 +123,41 @@ def describe(record: dict[str, Any]) -> str:
         # without a gateway nobody has noted that the stream ended
         how = "connected" if machine["connected"] and supervisor else "silent"
         lines.append(f"machine    {machine['host']} ({machine['id']}): {how}")
+        lines += [f"           {text}" for text in estrangement(machine)]
+    for refused in record.get("refused", []):
+        who, what = refused["subject"], WHAT[refused["kind"]]
+        text = f"{who}: {what}, {refused['count']} times, last {refused['last']}"
+        lines.append(f"refused    {text}")
     if "load_balancers" in record:
         kinds = sorted(record["load_balancers"].items())
         text = ", ".join(f"{count} {kind}" for kind, count in kinds)
         lines.append(f"balancers  {text or 'none'}")
+    faults = sorted(record.get("faults", {}).items())
+    lines += [f"fault      {balancer}: {text}" for balancer, text in faults[:MOST_FAULTS]]
+    if len(faults) > MOST_FAULTS:
+        lines.append(f"           and {len(faults) - MOST_FAULTS} more; --json has them all")
     return "\n".join(lines)
+
+
+def estrangement(machine: dict[str, Any]) -> list[str]:
+    """Say in words how a machine and this database disagree; nothing when they do not."""
+    lines = []
+    if machine["unknown"]:
+        lines.append(
+            f"it holds {documents(machine['unknown'])} unknown to this database and serves on; "
+            "nothing of it is removed: is this the right database?"
+        )
+    if machine["ahead"]:
+        lines.append(
+            f"it holds {documents(machine['ahead'])} newer than this database, as after a restored "
+            "backup; it serves on, nothing of it is changed: repair is needed"
+        )
+    return lines
+
+
+def documents(count: int) -> str:
+    """Return a number of documents in words."""
+    return "1 document" if count == 1 else f"{count} documents"
 
 
 def span(seconds: float) -> str:

@@ -22,17 +22,17 @@ class Keeper:
         self._database = database
         self._lease = lease_seconds
         self._lock = threading.Lock()
-        self._running: set[Held] = set()
+        self._running: dict[Held, None] = {}
 
     def add(self, held: Held) -> None:
         """Prolong a claim from now on."""
         with self._lock:
-            self._running.add(held)
+            self._running[held] = None
 
     def remove(self, held: Held) -> None:
         """Let a claim be."""
         with self._lock:
-            self._running.discard(held)
+            self._running.pop(held, None)
 
     def run(self, stop: threading.Event) -> None:
         """Prolong until `stop`."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,7 +21,9 @@ from statera.gateway.threads import Threads
 from statera.service.wake import WORK, Wakes
 from statera.spec.report import AmphoraReport, Counters, NetworkReport
 from statera.spec.wire import Report
-from statera.store import counters, observations
+from statera.store import counters, observations, refusals
+from statera.store.documents import networks_of
+from statera.store.holdings import elsewhere
 
 LOG = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ MOMENT = 0.05
 MOST = 2**60
 """No number in a report is larger; an integer of every database holds several times that."""
 LONGEST_ID = 36
+Refuse = Callable[[str, str, list[str]], None]
+"""Notes that a machine spoke of ids of a kind that are not its own."""
 LONGEST_TEXT = 1000
 
 _NOTHING = Counters(epoch=0)
@@ -51,8 +55,9 @@ class _Seen:
 class Reports:
     """Works through the reports of one stream, one after the other."""
 
-    def __init__(self, machine_id: str, threads: Threads, wakes: Wakes) -> None:
+    def __init__(self, machine_id: str, threads: Threads, wakes: Wakes, refuse: Refuse) -> None:
         self._machine_id = machine_id
+        self._refuse = refuse
         self._threads = threads
         self._wakes = wakes
         self._seen: dict[str, _Seen] = {}
@@ -61,17 +66,15 @@ class Reports:
         self._unjudged: dict[str, tuple[str, AmphoraReport]] = {}
         self._networks: dict[str, NetworkReport] = {}
         self._judging = asyncio.Event()
-        self.dropped = 0
-        """Reports about amphorae that are not placed here."""
 
     async def take(self, report: Report) -> None:
         """Work through one message.  What is absurd is dropped, and disturbs nothing else."""
         amphorae = [_readable(each) for each in report.amphorae if _is_plausible(each)]
         owners = await self._know({each.amphora_id for each in amphorae})
         ours = [each for each in amphorae if each.amphora_id in owners]
-        if len(ours) < len(report.amphorae):
-            foreign = [each.amphora_id for each in amphorae if each.amphora_id not in owners]
-            self._drop(len(report.amphorae) - len(ours), foreign)
+        if len(ours) < len(amphorae):
+            strange = [each for each in amphorae if each.amphora_id not in owners]
+            await self._drop({each.amphora_id: each.retired for each in strange})
         news = [each for each in ours if self._is_news(each)]
         if news:
             await self._observe(news, owners)
@@ -82,7 +85,11 @@ class Reports:
             self._unjudged[each.amphora_id] = (owners[each.amphora_id], each)
         if news:
             self._judging.set()
-        await self._observe_networks([each for each in report.networks if _is_sane(each)])
+        networks = [each for each in report.networks if _is_sane(each)]
+        await self._observe_networks(networks)
+        absurd = len(report.amphorae) - len(amphorae) + len(report.networks) - len(networks)
+        if absurd:
+            LOG.warning("report.absurd machine=%s count=%d", self._machine_id, absurd)
 
     async def judge(self) -> None:
         """Write operating statuses, until cancelled.
@@ -124,15 +131,16 @@ class Reports:
         self._seen = {key: seen for key, seen in self._seen.items() if seen.at > old}
         self._owners = {key: each for key, each in self._owners.items() if key in self._seen}
 
-    def _drop(self, count: int, foreign: list[str]) -> None:
-        self.dropped += count
-        LOG.warning(
-            "report.dropped machine=%s count=%d foreign=%s total=%d",
-            self._machine_id,
-            count,
-            ",".join(foreign[:10]),
-            self.dropped,
-        )
+    async def _drop(self, strange: dict[str, bool], kind: str = refusals.AMPHORA) -> None:
+        """Refuse to hear of what is not here: it is another machine's, or nobody's.
+
+        `strange` says of each id whether nothing is left of it: that is long purged here.
+        """
+        ids = list(strange)
+        foreign = await self._threads.read(lambda c: elsewhere(c, self._machine_id, ids))
+        self._refuse(self._machine_id, kind, [each for each in ids if each in foreign])
+        unknown = [each for each in ids if each not in foreign and not strange[each]]
+        self._refuse(self._machine_id, refusals.UNKNOWN, unknown)
 
     def _is_news(self, report: AmphoraReport) -> bool:
         seen = self._seen.get(report.amphora_id)
@@ -160,9 +168,16 @@ class Reports:
 
     async def _observe_networks(self, reports: list[NetworkReport]) -> None:
         news = [each for each in reports if self._networks.get(each.network_id) != each]
-        if news:
-            await self._threads.write(lambda c: _networks(c, self._machine_id, news))
-            self._networks.update((each.network_id, each) for each in news)
+        if not news:
+            return
+        ids = [each.network_id for each in news]
+        known = await self._threads.read(lambda c: networks_of(c, self._machine_id, ids))
+        if len(known) < len(news):
+            strange = [each for each in news if each.network_id not in known]
+            await self._drop({e.network_id: e.retired for e in strange}, refusals.NETWORK)
+        ours = [each for each in news if each.network_id in known]
+        await self._threads.write(lambda c: _networks(c, self._machine_id, ours))
+        self._networks.update((each.network_id, each) for each in ours)
 
     def _gather(self, report: AmphoraReport, owner: str) -> None:
         gathered = self._counters.setdefault(owner, {})
@@ -191,15 +206,16 @@ def _is_plausible(report: AmphoraReport) -> bool:
     numbers = [report.epoch, report.revision, report.generation]
     for each in report.listeners:
         numbers += msgspec.structs.astuple(each.counters)
-    return _is_id(report.amphora_id) and all(0 <= each <= MOST for each in numbers)
+    return is_id(report.amphora_id) and all(0 <= each <= MOST for each in numbers)
 
 
 def _is_sane(report: NetworkReport) -> bool:
     numbers = (report.epoch, report.revision)
-    return _is_id(report.network_id) and all(0 <= each <= MOST for each in numbers)
+    return is_id(report.network_id) and all(0 <= each <= MOST for each in numbers)
 
 
-def _is_id(text: str) -> bool:
+def is_id(text: str) -> bool:
+    """Say whether a text can be the id of anything."""
     return 0 < len(text) <= LONGEST_ID and text.isascii() and text.isprintable()
 
 

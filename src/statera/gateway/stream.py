@@ -21,6 +21,7 @@ from statera.spec.abilities import needed
 from statera.spec.document import AmphoraSpec, NetworkSpec
 from statera.store import documents
 from statera.store.documents import AMPHORA, Full, Head
+from statera.store.observations import Arrival
 
 LOG = logging.getLogger(__name__)
 
@@ -33,13 +34,14 @@ Send = Callable[[bytes], Awaitable[None]]
 class Stream:
     """What one agent holds and what it is about to get."""
 
-    def __init__(self, hello: wire.Hello, threads: Threads, send: Send) -> None:
-        self.hello = hello
+    def __init__(self, hello: wire.Hello, arrival: Arrival, threads: Threads, send: Send) -> None:
+        self.arrival = arrival
         self.machine_id = hello.machine_id
         self.abilities = frozenset(hello.abilities)
         self._threads = threads
         self._send = send
         self._held = {each.id: (each.epoch, each.revision) for each in hello.held}
+        self._estranged = frozenset(arrival.ahead)
         self._offered: dict[str, Head] = {}
         self._news = asyncio.Event()
 
@@ -64,7 +66,7 @@ class Stream:
                 ids = list(self._offered)[:BATCH]
                 for each in ids:
                     del self._offered[each]
-                for full in await self._threads.read(partial(_bodies, ids)):
+                for full in await self._threads.read(partial(_bodies, ids, self.machine_id)):
                     await self._deliver(full)
 
     def _concerns(self, head: Head) -> bool:
@@ -76,6 +78,8 @@ class Stream:
         """Say whether the agent has to hear of it: also of the end of what it may never have had,
         because only its own word says that nothing is left."""
         held = self._held.get(head.id)
+        if head.id in self._estranged and held is not None and head.epoch <= held[0]:
+            return False  # only a repair overrules what this database did not publish
         if held is None:
             return not (head.retired and (head.settled or head.kind != AMPHORA))
         return head.order > held
@@ -103,7 +107,7 @@ class Stream:
             if full.body is None:
                 return wire.RetireNetwork(network_id=full.id, epoch=epoch, revision=revision)
             network = msgspec.msgpack.decode(full.body, type=NetworkSpec)
-            return wire.Network(spec=network)
+            return wire.Network(spec=network, stamp=full.stamp)
         if full.body is None:
             return wire.Retire(amphora_id=full.id, epoch=epoch, revision=revision)
         spec = msgspec.msgpack.decode(full.body, type=AmphoraSpec)
@@ -112,11 +116,11 @@ class Stream:
             names = ",".join(sorted(lacking))
             LOG.error("document.kept machine=%s id=%s lacking=%s", self.machine_id, full.id, names)
             return None
-        return wire.Document(spec=spec)
+        return wire.Document(spec=spec, stamp=full.stamp)
 
 
-def _bodies(ids: list[str], connection: Connection) -> list[Full]:
-    return documents.bodies(connection, ids)
+def _bodies(ids: list[str], machine_id: str, connection: Connection) -> list[Full]:
+    return documents.bodies(connection, ids, machine_id)
 
 
 class Streams:

@@ -6,6 +6,7 @@ Each kind knows one type of attribute: `parse` returns the canonical Python valu
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import math
 import re
@@ -234,11 +235,12 @@ class Cidr:
 
     def parse(self, name: str, value: object) -> str:
         """Return the network in canonical form."""
-        try:
-            return str(ipaddress.ip_network(_string(name, value), strict=False))
-        except (ValueError, InvalidInput):
-            detail = "Value should be IPv4 or IPv6 CIDR format"
-            raise InvalidInput.attribute(name, value, detail) from None
+        # a zone ("%eth0") may hold anything, and means nothing on another machine
+        if isinstance(value, str) and "%" not in value:
+            with contextlib.suppress(ValueError):
+                return str(ipaddress.ip_network(value, strict=False))
+        detail = "Value should be IPv4 or IPv6 CIDR format"
+        raise InvalidInput.attribute(name, value, detail)
 
     def schema(self) -> Schema:
         """Return the JSON Schema."""
@@ -247,16 +249,25 @@ class Cidr:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A JSON array of one kind; `unique` drops repetitions."""
+    """A JSON array of one kind; `unique` drops repetitions.
+
+    `refusal` is what the API says about the whole list when an item is not of the kind.
+    """
 
     item: Kind
     unique: bool = False
+    refusal: str | None = None
 
     def parse(self, name: str, value: object) -> list[Any]:
         """Return the list of parsed items."""
         if not isinstance(value, list):
             raise InvalidInput.attribute(name, value, f"Value not a valid list: {value}")
-        items = [self.item.parse(name, _present(name, item)) for item in value]
+        try:
+            items = [self.item.parse(name, _present(name, item)) for item in value]
+        except InvalidInput:
+            if self.refusal is None:
+                raise
+            raise InvalidInput.attribute(name, value, self.refusal) from None
         return list(dict.fromkeys(items)) if self.unique else items
 
     def schema(self) -> Schema:

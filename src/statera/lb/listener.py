@@ -31,7 +31,7 @@ from statera.lb.kinds import (
     Text,
     Uuid,
 )
-from statera.lb.pool import CIPHERS, REFERENCE, Pool
+from statera.lb.pool import ALPN_IDS, CIPHERS, REFERENCE, Pool
 from statera.lb.protocols import LISTENER_PROTOCOLS
 from statera.lb.statuses import OFFLINE
 
@@ -144,7 +144,7 @@ TLS_VERSIONS = Attr(
     reset=Configured("default_listener_tls_versions"),
 )
 ALPN = Attr(
-    Listing(Text(32)),
+    ALPN_IDS,
     "Protocols offered to clients",
     update=True,
     since="2.20",

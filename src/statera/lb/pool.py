@@ -24,12 +24,13 @@ from statera.lb.declare import (
 from statera.lb.health_monitor import HealthMonitor
 from statera.lb.kinds import IDENTITY, Address, Boolean, Choice, Integer, Listing, Text, Uuid
 from statera.lb.member import Member
-from statera.lb.protocols import ALGORITHMS, PERSISTENCES, POOL_PROTOCOLS
+from statera.lb.protocols import ALGORITHMS, ALPN_PROTOCOLS, PERSISTENCES, POOL_PROTOCOLS
 from statera.lb.statuses import OFFLINE
 
 CIPHERS = Text(2048)
 """Charset and prohibited names are a rule with its own text (`lb.rules`)."""
 REFERENCE = Text(255)
+ALPN_IDS = Listing(Choice(ALPN_PROTOCOLS), refusal="Value should be a valid ALPN protocol ID")
 
 _COOKIE = re.compile(r"^[^\s,;\\]+\Z")
 
@@ -108,7 +109,7 @@ TLS_VERSIONS = Attr(
     reset=Configured("default_pool_tls_versions"),
 )
 ALPN = Attr(
-    Listing(Text(32)),
+    ALPN_IDS,
     "Protocols offered to the members",
     update=True,
     since="2.24",

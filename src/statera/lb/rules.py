@@ -15,7 +15,6 @@ from statera.lb.errors import InvalidInput
 from statera.lb.protocols import POOLS_OF_LISTENER, PROMETHEUS
 
 TLS_VERSIONS = ("SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
-ALPN_PROTOCOLS = ("h2", "http/1.1", "http/1.0")
 
 _CIPHERS = re.compile(r"[A-Za-z0-9\-+!:@=_.]+")
 
@@ -87,16 +86,9 @@ def versions_allowed(values: Mapping[str, Any], deployment: Deployment) -> None:
 
 
 def alpn_allowed(values: Mapping[str, Any]) -> None:
-    """Refuse an empty list of ALPN protocols and unknown ones."""
-    protocols = values.get("alpn_protocols")
-    if protocols is None:
-        return
-    if not protocols:
+    """Refuse an empty list of ALPN protocols."""
+    if values.get("alpn_protocols") == []:
         raise InvalidInput.rule(
             "Empty ALPN protocol list. Either specify at least one ALPN protocol or remove this "
             "parameter to use the default."
-        )
-    if any(protocol not in ALPN_PROTOCOLS for protocol in protocols):
-        raise InvalidInput.attribute(
-            "alpn_protocols", protocols, "Value should be a valid ALPN protocol ID"
         )

@@ -11,6 +11,7 @@ from statera.lb.deployment import Deployment
 from statera.lb.errors import Conflict, InvalidInput
 
 Values = Mapping[str, Any]
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Key = tuple[str, int]
 """(address, protocol_port): what identifies a member within its pool."""
 
@@ -23,10 +24,15 @@ def key_of(values: Values) -> Key:
 def creation(values: Values, deployment: Deployment) -> None:
     """Refuse a new member at a reserved address or with a port that no flavor allows."""
     address = ipaddress.ip_address(values["address"])
-    if any(address == ipaddress.ip_address(reserved) for reserved in deployment.reserved_ips):
+    if any(_reached(address) == _reached(ipaddress.ip_address(r)) for r in deployment.reserved_ips):
         raise rules.invalid_option(address.exploded.upper(), "member address")
     if values["request_sriov"]:
         raise InvalidInput("The load balancer flavor does not allow SR-IOV member ports.")
+
+
+def _reached(address: Address) -> Address:
+    """Return where a connection to an address ends: `::ffff:192.0.2.1` is the IPv4 address."""
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def duplicate(key: Key) -> Conflict:

@@ -66,6 +66,8 @@ class Reported:
     serving: bool = False
     retired: bool = False
     faults: tuple[Fault, ...] = ()
+    estranged: bool = False
+    """The agent holds what this database did not publish."""
 
 
 @dataclass(frozen=True, slots=True)

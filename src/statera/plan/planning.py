@@ -83,7 +83,7 @@ def _upkeep(desired: Desired, observation: Observation, amphora: Amphora) -> lis
     spec = document.build(desired, amphora, observation)
     published, reported = amphora.published, _in_force(amphora, observation)
     current = bool(published and published.spec and document.same(spec, published.spec))
-    reached = current and _order(reported) == _order(published)
+    reached = current and not _is_ahead(amphora) and _order(reported) == _order(published)
     steps: list[Step] = []
     if not reached:
         steps = _publishing(observation, amphora, spec, current=current)
@@ -176,8 +176,9 @@ def _in_force(amphora: Amphora, observation: Observation) -> Reported | None:
 
 
 def _is_ahead(amphora: Amphora) -> bool:
-    """Say whether the agent obeys a document that the database does not know (design §7)."""
-    return _order(amphora.reported) > _order(amphora.published)
+    """Say whether the agent obeys what this database did not publish (design §7)."""
+    estranged = amphora.reported is not None and amphora.reported.estranged
+    return estranged or _order(amphora.reported) > _order(amphora.published)
 
 
 def _ahead(amphora: Amphora) -> Step:

@@ -60,8 +60,11 @@ def tables(
         writer.line(f"table {pool.id} type {kind} size {options.stick_entries}")
 
 
-def backend(writer: Writer, backend: Backend, spec: AmphoraSpec) -> None:
-    """Write `backend`: the pool's own lines, then its check, then its members."""
+def backend(writer: Writer, backend: Backend, spec: AmphoraSpec, listener_id: str) -> None:
+    """Write `backend`: the pool's own lines, then its check, then its members.
+
+    The time-outs are the wish of its listeners, of which `listener_id` is one.
+    """
     pool = backend.pool
     owner = Owner("pool", pool.id)
     writer.section(f"backend {backend.name}", owner)
@@ -72,8 +75,10 @@ def backend(writer: Writer, backend: Backend, spec: AmphoraSpec) -> None:
     writer.line(f"balance {algorithm}")
     if algorithm == "source":
         writer.line("hash-type consistent")
+    writer.owner = Owner("listener", listener_id)
     writer.line(f"timeout connect {backend.timeout_connect}ms")
     writer.line(f"timeout server {backend.timeout_server}ms")
+    writer.owner = owner
     if backend.mode == HTTP:
         _http(writer)
     _persistence(writer, backend, spec)

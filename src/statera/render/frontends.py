@@ -31,9 +31,7 @@ def frontend(
     writer.section(f"frontend {listener.id}", owner)
     writer.line(f"mode {mode}")
     for vip in vips:
-        address = endpoint(vip, listener.port)
-        if address is None:
-            raise Unrenderable(owner, "a VIP is not an IP address")
+        address = endpoint(vip, listener.port) or ""
         writer.line(f"bind {address} v6only" if address.startswith("[") else f"bind {address}")
     _limits(writer, listener, owner, options)
     _timeouts(writer, listener)

@@ -12,7 +12,7 @@ import dataclasses
 from statera.render import backends, frontends
 from statera.render.options import Options
 from statera.render.routes import routes
-from statera.render.writer import Owner, Unrenderable, Writer, is_name, quote
+from statera.render.writer import Owner, Unrenderable, Writer, endpoint, is_name, quote
 from statera.spec.document import AmphoraSpec
 
 
@@ -33,6 +33,8 @@ def render(spec: AmphoraSpec, options: Options) -> Rendered:
     if not is_name(spec.amphora_id):
         raise Unrenderable(root, "the amphora's id is not valid")
     plan = routes(spec)
+    if plan.listeners and any(endpoint(vip, 1) is None for vip in spec.vips):
+        raise Unrenderable(root, "a VIP is not an IP address")
     for backend in plan.backends:
         # First of all, because a listener's lines name the backend too.
         if not is_name(backend.pool.id):
@@ -45,8 +47,9 @@ def render(spec: AmphoraSpec, options: Options) -> Rendered:
     for listener in plan.listeners:
         target = targets.get(plan.targets.get(listener.id, ""))
         frontends.frontend(writer, listener, target, spec.vips, options)
+    users = {name: listener_id for listener_id, name in plan.targets.items()}
     for backend in plan.backends:
-        backends.backend(writer, backend, spec)
+        backends.backend(writer, backend, spec, users[backend.name])
     return Rendered(writer.text(), writer.owners())
 
 

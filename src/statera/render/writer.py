@@ -115,6 +115,7 @@ def endpoint(address: str, port: int) -> str | None:
 def network(cidr: str) -> str | None:
     """Return `cidr` in canonical form, or None if it is not a network (host bits may be set)."""
     try:
-        return str(ipaddress.ip_network(cidr, strict=False))
+        parsed = ipaddress.ip_network(cidr, strict=False)
     except ValueError:
         return None
+    return None if "%" in cidr else str(parsed)

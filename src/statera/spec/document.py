@@ -156,3 +156,8 @@ class NetworkSpec(Struct, frozen=True, kw_only=True):
     revision: int
     mtu: int = 1500
     subnets: tuple[SubnetSpec, ...] = ()
+
+
+# Threads that meet a type first at the same moment crash msgspec, so it meets all of them here.
+for _kind in (AmphoraSpec, NetworkSpec):
+    msgspec.msgpack.Decoder(_kind)

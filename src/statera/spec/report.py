@@ -6,6 +6,8 @@ zero), so a lost report loses nothing: the controller makes the deltas.
 
 from __future__ import annotations
 
+import msgspec
+
 from statera.spec.document import Struct
 
 
@@ -84,3 +86,8 @@ class NetworkReport(Struct, frozen=True, kw_only=True):
     revision: int
     retired: bool = False
     fault: str | None = None
+
+
+# As in `spec.document`: no two threads may be the first to read a type.
+for _kind in (AmphoraReport, NetworkReport):
+    msgspec.msgpack.Decoder(_kind)

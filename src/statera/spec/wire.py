@@ -19,12 +19,19 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """A document the agent has on disk: an amphora's, or a network's when `network` is true."""
+    """A document the agent has on disk: an amphora's, or a network's when `network` is true.
+
+    `retired`: only the tombstone is left.  `stamp` is what it came with ("": an agent that keeps
+    none).  `ranges` are the CIDRs of a network.
+    """
 
     id: str
     epoch: int
     revision: int
     network: bool = False
+    retired: bool = False
+    stamp: str = ""
+    ranges: tuple[str, ...] = ()
 
 
 class Hello(Message, frozen=True, kw_only=True, tag="hello"):
@@ -50,9 +57,10 @@ class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
 
 
 class Document(Message, frozen=True, kw_only=True, tag="document"):
-    """Make this amphora true."""
+    """Make this amphora true; `stamp` tells it from others of the same number."""
 
     spec: AmphoraSpec
+    stamp: str = ""
 
 
 class Retire(Message, frozen=True, kw_only=True, tag="retire"):
@@ -64,9 +72,10 @@ class Retire(Message, frozen=True, kw_only=True, tag="retire"):
 
 
 class Network(Message, frozen=True, kw_only=True, tag="network"):
-    """Make this network true."""
+    """Make this network true; `stamp` tells it from others of the same number."""
 
     spec: NetworkSpec
+    stamp: str = ""
 
 
 class RetireNetwork(Message, frozen=True, kw_only=True, tag="retire_network"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import time
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from statera.store.tables.placement import amphora
 
 def moment() -> datetime.datetime:
     """Return the time shown to users: UTC, without a zone, as stored."""
-    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    return datetime.datetime.fromtimestamp(time.time(), datetime.UTC).replace(tzinfo=None)
 
 
 def add(

@@ -3,13 +3,15 @@
 SQLAlchemy Core on our own engine: oslo.db's engine closes SQLite files after each transaction and
 begins deferred, which costs 16 ms a write and ends in busy errors; its exception filters and its
 retry are kept.  Every transaction is a function, because a deadlock or a lost connection means that
-it runs again from the start: it must have no effect outside the database.
+it runs again from the start: it must have no effect outside the database.  A connection that is
+lost in the commit itself is the exception: it may have happened.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
@@ -21,6 +23,9 @@ from oslo_db import exception as db_errors
 from oslo_db.sqlalchemy import exc_filters
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
+
+from statera.lb.errors import Retryable
+from statera.store.types import SQLITE_CLOCK
 
 T = TypeVar("T")
 
@@ -50,6 +55,10 @@ def _unreachable(error: Exception, *_context: object) -> None:
 exc_filters.filters("postgresql", sa.exc.OperationalError, _UNREACHABLE)(_unreachable)
 
 
+class InDoubt(Retryable):
+    """Nobody knows whether a transaction happened: look, and only then ask for it again."""
+
+
 class Database:
     """Engine and transactions of one database.
 
@@ -71,11 +80,23 @@ class Database:
         """`sqlite`, `postgresql` or `mysql` (MariaDB)."""
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """Run `work` in a read-write transaction and return its result; repeat it on a deadlock."""
+        """Run `work` in a read-write transaction and return its result; repeat it on a deadlock.
+
+        Raise `InDoubt` when the connection broke in the commit: a repetition could do twice what
+        was asked for once.
+        """
 
         def attempt() -> T:
-            with self._turn(), self.engine.begin() as connection:
-                return work(connection)
+            committing = False
+            try:
+                with self._turn(), self.engine.begin() as connection:
+                    result = work(connection)
+                    committing = True
+            except db_errors.DBConnectionError as error:
+                if committing:
+                    raise InDoubt("the database connection broke in a commit") from error
+                raise
+            return result
 
         result: T = _retry(attempt)()
         return result
@@ -154,7 +175,11 @@ def _server(url: str, pool_size: int, *, reader: bool) -> Engine:
 def _mariadb(dbapi: Any, reader: bool) -> None:
     cursor = dbapi.cursor()
     # `unix_timestamp(now(6))` jumps by an hour where the server's own zone changes to winter time.
-    cursor.execute("SET time_zone = '+00:00', sql_mode = 'TRADITIONAL'")
+    # Texts that are no column's, as a status that a query computes, are compared like columns.
+    cursor.execute(
+        "SET time_zone = '+00:00', sql_mode = 'TRADITIONAL',"
+        " collation_connection = 'utf8mb4_nopad_bin'"
+    )
     if reader:
         cursor.execute("SET SESSION TRANSACTION READ ONLY")
     cursor.close()
@@ -174,6 +199,8 @@ def _sqlite(url: str, durable: bool) -> Engine:
     @event.listens_for(engine, "connect")
     def _connect(dbapi: Any, _record: Any) -> None:
         dbapi.isolation_level = None  # we begin transactions ourselves
+        # deterministic: one reading a statement, so that an index can find what is due
+        dbapi.create_function(SQLITE_CLOCK, 0, time.time, deterministic=True)
         for pragma in (
             "journal_mode=WAL",
             f"synchronous={'FULL' if durable else 'NORMAL'}",

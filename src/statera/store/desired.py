@@ -167,6 +167,7 @@ def _reported(row: sa.Row[Any]) -> Reported | None:
         serving=row.o_serving,
         retired=row.o_retired,
         faults=faults_of(row.o_faults),
+        estranged=row.o_estranged,
     )
 
 

@@ -6,6 +6,7 @@ document is about, so two publishers never meet on one row.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ from statera.store.types import now
 
 EPOCH = 1
 """Documents of an older epoch are overruled by any of a newer one; a repair begins a new one."""
+HISTORY = 50
+"""Former documents that are remembered by number: an agent that is further behind is trusted."""
 AMPHORA = "amphora"
 NETWORK = "network"
 
@@ -48,14 +51,16 @@ def publish(connection: Connection, spec: AmphoraSpec) -> AmphoraSpec:
     revision = found["revision"] + 1 if found else 1
     epoch = max(found["epoch"], EPOCH) if found else EPOCH
     numbered = msgspec.structs.replace(spec, epoch=epoch, revision=revision)
+    body = msgspec.msgpack.encode(numbered)
     values = {
         "machine_id": _machine(spec.amphora_id),
         "epoch": epoch,
         "revision": revision,
         "generation": spec.generation,
-        "body": msgspec.msgpack.encode(numbered),
+        "body": body,
         "retired": False,
         "published_at": now(),
+        **stamps(found, body),
     }
     if found:
         connection.execute(
@@ -68,17 +73,32 @@ def publish(connection: Connection, spec: AmphoraSpec) -> AmphoraSpec:
 
 def retire(connection: Connection, amphora_id: str) -> None:
     """Publish that nothing of an amphora is to be left; nothing happens if that is said already."""
-    connection.execute(
-        sa.update(document)
-        .where(document.c.id == amphora_id, document.c.retired.is_(sa.false()))
-        .values(retired=True, body=None, revision=document.c.revision + 1, published_at=now())
-    )
+    found = _numbers(connection, amphora_id)
+    if found and not found["retired"]:
+        values = {"retired": True, "body": None, "revision": found["revision"] + 1}
+        connection.execute(
+            sa.update(document)
+            .where(document.c.id == amphora_id)
+            .values(**values, published_at=now(), **stamps(found, None))
+        )
+
+
+def stamps(before: sa.RowMapping | None, body: bytes | None) -> dict[str, Any]:
+    """Return what a row notes to tell its document from others of the same number.
+
+    `before` has epoch, revision, stamp and history of its predecessor, None if there is none.
+    """
+    history = before["history"] if before else []
+    if before:
+        history = [*history, [before["epoch"], before["revision"], before["stamp"]]]
+    stamp = hashlib.blake2b(body, digest_size=8).hexdigest() if body is not None else ""
+    return {"stamp": stamp, "history": history[-HISTORY:]}
 
 
 def _numbers(connection: Connection, amphora_id: str) -> sa.RowMapping | None:
-    found = connection.execute(
-        sa.select(document.c.epoch, document.c.revision).where(document.c.id == amphora_id)
-    )
+    c = document.c
+    columns = (c.epoch, c.revision, c.retired, c.stamp, c.history)
+    found = connection.execute(sa.select(*columns).where(c.id == amphora_id))
     return found.mappings().one_or_none()
 
 
@@ -94,11 +114,21 @@ def heads_of_late(connection: Connection, seconds: float) -> list[Head]:
 
 def heads_of(connection: Connection, machine_id: str) -> list[Head]:
     """Return every document that concerns a machine."""
-    here = sa.or_(
-        document.c.machine_id == machine_id,
-        sa.and_(document.c.machine_id.is_(None), document.c.kind == NETWORK),
-    )
-    return [Head(**row) for row in connection.execute(_heads().where(here)).mappings()]
+    found = _heads().where(_concerning(machine_id))
+    return [Head(**row) for row in connection.execute(found).mappings()]
+
+
+def networks_of(connection: Connection, machine_id: str, ids: Iterable[str]) -> set[str]:
+    """Return those of `ids` that are networks which concern a machine."""
+    c = document.c
+    wanted = sa.select(c.id).where(c.id.in_(list(ids)), c.kind == NETWORK)
+    return set(connection.scalars(wanted.where(_concerning(machine_id))))
+
+
+def _concerning(machine_id: str) -> sa.ColumnElement[bool]:
+    c = document.c
+    everywhere = sa.and_(c.machine_id.is_(None), c.kind == NETWORK)
+    return sa.or_(c.machine_id == machine_id, everywhere)
 
 
 def _heads() -> sa.Select[Any]:
@@ -123,11 +153,14 @@ class Full:
     revision: int
     retired: bool
     body: bytes | None
+    stamp: str
 
 
-def bodies(connection: Connection, ids: Iterable[str]) -> list[Full]:
-    """Return documents by id, as they are now."""
+def bodies(connection: Connection, ids: Iterable[str], machine_id: str) -> list[Full]:
+    """Return documents by id, as they are now, of those that concern the machine."""
     c = document.c
-    columns = (c.id, c.kind, c.epoch, c.revision, c.retired, c.body)
-    found = connection.execute(sa.select(*columns).where(c.id.in_(list(ids))))
+    columns = (c.id, c.kind, c.epoch, c.revision, c.retired, c.body, c.stamp)
+    found = connection.execute(
+        sa.select(*columns).where(c.id.in_(list(ids)), _concerning(machine_id))
+    )
     return [Full(**row) for row in found.mappings()]

@@ -14,6 +14,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from statera.lb.errors import Final
 from statera.lb.operating import Health, Watched, changes
 from statera.plan.observation import DELETED
 from statera.spec.report import AmphoraReport, NetworkReport
@@ -32,24 +33,48 @@ from statera.store.types import now
 from statera.store.work import nudge
 
 CHUNK = 500
+_UNSEEN: dict[str, Any] = {
+    **{"epoch": 0, "revision": 0, "generation": 0, "serving": False, "retired": False},
+    **{"faults": [], "estranged": True, "changed_at": now()},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A machine whose agent said hello to a gateway."""
+    """A machine whose agent said hello to a gateway; `peer` is who that was by proof.
+
+    Of what it holds, `unknown` documents are not in this database, and `ahead` are the ids of those
+    that it did not publish: newer ones, or others of the same number.
+    """
 
     machine_id: str
+    peer: str
     host: str
     gateway_id: str
     abilities: tuple[str, ...]
     occupied: tuple[str, ...]
+    unknown: int = 0
+    ahead: tuple[str, ...] = ()
+
+
+class NotThisMachine(Final):
+    """Somebody else said the first hello of that machine."""
+
+
+def authenticate(connection: Connection, machine_id: str, peer: str) -> None:
+    """Raise `NotThisMachine` unless `peer` is the machine, or the first that says to be it."""
+    known = connection.scalar(sa.select(machine.c.peer).where(machine.c.id == machine_id))
+    if known not in (None, peer):
+        raise NotThisMachine(f"machine {machine_id} is {known}, not {peer}")
 
 
 def arrive(connection: Connection, arrival: Arrival) -> list[str]:
     """Note an agent's stream; return the load balancers whose work it makes due.
 
     These are the ones that wait for a machine, and, when its abilities changed, the ones on it.
+    Raise `NotThisMachine`.
     """
+    authenticate(connection, arrival.machine_id, arrival.peer)
     before = connection.execute(
         sa.select(machine.c.abilities).where(machine.c.id == arrival.machine_id).with_for_update()
     ).one_or_none()
@@ -57,12 +82,16 @@ def arrive(connection: Connection, arrival: Arrival) -> list[str]:
         "host": arrival.host,
         "abilities": list(arrival.abilities),
         "occupied": list(arrival.occupied),
+        "unknown": arrival.unknown,
+        "ahead": len(arrival.ahead),
         "gateway_id": arrival.gateway_id,
         "connected": True,
         "changed_at": now(),
     }
     if before is None:
-        connection.execute(sa.insert(machine).values(id=arrival.machine_id, **values))
+        connection.execute(
+            sa.insert(machine).values(id=arrival.machine_id, peer=arrival.peer, **values)
+        )
     else:
         connection.execute(
             sa.update(machine).where(machine.c.id == arrival.machine_id).values(**values)
@@ -73,9 +102,29 @@ def arrive(connection: Connection, arrival: Arrival) -> list[str]:
     found = connection.scalars(
         sa.select(amphora.c.load_balancer_id).where(waiting, amphora.c.status != DELETED).distinct()
     ).all()
-    for load_balancer_id in sorted(found):
+    due = {*found, *_estrange(connection, arrival)}
+    for load_balancer_id in sorted(due):
         nudge(connection, load_balancer_id)
-    return list(found)
+    return sorted(due)
+
+
+def _estrange(connection: Connection, arrival: Arrival) -> set[str]:
+    """Note whose documents are not from here; return the load balancers where that is news."""
+    table = observation
+    rows = connection.execute(
+        sa.select(amphora.c.id, amphora.c.load_balancer_id, table.c.estranged)
+        .outerjoin(table, table.c.amphora_id == amphora.c.id)
+        .where(amphora.c.machine_id == arrival.machine_id, amphora.c.status != DELETED)
+    ).all()
+    ahead = frozenset(arrival.ahead)
+    news = [row for row in rows if bool(row.estranged) != (row.id in ahead)]
+    for row in news:
+        if row.estranged is None:
+            connection.execute(sa.insert(table).values(amphora_id=row.id, **_UNSEEN))
+        else:
+            changed = sa.update(table).where(table.c.amphora_id == row.id)
+            connection.execute(changed.values(estranged=not row.estranged))
+    return {row.load_balancer_id for row in news}
 
 
 def depart(connection: Connection, machine_id: str, gateway_id: str) -> None:
@@ -88,21 +137,27 @@ def depart(connection: Connection, machine_id: str, gateway_id: str) -> None:
 
 
 def beat(connection: Connection, gateway_id: str, here: Iterable[Arrival] = ()) -> list[str]:
-    """Note that a gateway lives, and who is `here` if it was forgotten meanwhile as dead.
+    """Note that a gateway lives, and who is `here` where that was noted otherwise.
 
-    A machine that is connected is at another gateway by now.  Return the load balancers whose work
+    The note of an arrival or a departure may have failed, or have overtaken that of another
+    gateway; and a gateway that was silent for long was taken for dead, its streams with it.  A
+    machine that is connected is at another gateway by now.  Return the load balancers whose work
     that makes due.
     """
     changed = connection.execute(
         sa.update(gateway).where(gateway.c.id == gateway_id).values(beat_at=now())
     )
-    if changed.rowcount:
-        return []
-    connection.execute(sa.insert(gateway).values(id=gateway_id, beat_at=now()))
-    elsewhere = set(connection.scalars(sa.select(machine.c.id).where(machine.c.connected)))
-    arrivals = [each for each in here if each.machine_id not in elsewhere]
-    arrivals.sort(key=lambda each: each.machine_id)
-    return [each for arrival in arrivals for each in arrive(connection, arrival)]
+    if not changed.rowcount:
+        connection.execute(sa.insert(gateway).values(id=gateway_id, beat_at=now()))
+    present = {each.machine_id: each for each in here}
+    connection.execute(
+        sa.update(machine)
+        .where(machine.c.gateway_id == gateway_id, machine.c.id.not_in(present))
+        .values(connected=False, gateway_id=None, changed_at=now())
+    )
+    known = sa.select(machine.c.id).where(machine.c.id.in_(present), machine.c.connected)
+    missing = present.keys() - set(connection.scalars(known))
+    return [each for name in sorted(missing) for each in arrive(connection, present[name])]
 
 
 def vanish(connection: Connection, gateway_id: str) -> None:
@@ -151,7 +206,9 @@ def observe(connection: Connection, load_balancer_id: str, report: AmphoraReport
         return False
     if row is None:
         connection.execute(
-            sa.insert(observation).values(amphora_id=report.amphora_id, changed_at=now(), **values)
+            sa.insert(observation).values(
+                amphora_id=report.amphora_id, estranged=False, changed_at=now(), **values
+            )
         )
     else:
         connection.execute(

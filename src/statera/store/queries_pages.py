@@ -7,7 +7,8 @@ finds its place whatever its row holds.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,19 +118,26 @@ class Listing:
         if wanted.every is not None:
             conditions.append(self._has_every(wanted.every))
         if wanted.some is not None:
-            conditions.append(self._has(tag.c.value.in_(wanted.some)))
+            conditions.append(self._has(wanted.some))
         if wanted.not_every is not None:
             conditions.append(sa.not_(self._has_every(wanted.not_every)))
         if wanted.not_some is not None:
-            conditions.append(sa.not_(self._has(tag.c.value.in_(wanted.not_some))))
+            conditions.append(sa.not_(self._has(wanted.not_some)))
         return conditions
 
     def _has_every(self, words: tuple[str, ...]) -> Expression:
-        return sa.and_(*(self._has(tag.c.value == word) for word in dict.fromkeys(words)))
+        """Count them: a condition for each word would be planned for minutes if they are many."""
+        wanted = frozenset(words)
+        mine = self._carried(sa.select(sa.func.count()).select_from(tag), wanted)
+        return mine.scalar_subquery() == len(wanted)
 
-    def _has(self, condition: Expression) -> Expression:
-        mine = tag.c.object_id == self._source.table.c.id
-        return sa.exists().where(mine, condition).correlate(self._source.table)
+    def _has(self, words: tuple[str, ...]) -> Expression:
+        return self._carried(sa.select(tag.c.value), words).exists()
+
+    def _carried(self, statement: sa.Select[Any], words: Collection[str]) -> sa.Select[Any]:
+        table = self._source.table
+        mine = statement.where(tag.c.object_id == table.c.id, tag.c.value.in_(words))
+        return mine.correlate(table)
 
     def _order(self, sort: Sequence[tuple[str, bool]]) -> list[tuple[Expression, bool]]:
         asked = dict(reversed(sort))
@@ -181,9 +189,9 @@ def _value(type_: Any, text: str) -> Any:
             number = int(text)
             return number if -(2**31) <= number < 2**31 else None
         if isinstance(type_, sa.Float):
-            return float(text)
+            return float(text) if math.isfinite(float(text)) else None
         if isinstance(type_, sa.DateTime):
             return datetime.datetime.fromisoformat(text).replace(tzinfo=None)
     except ValueError:
         return None
-    return None if "\x00" in text else text
+    return text

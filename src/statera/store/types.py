@@ -27,6 +27,10 @@ OPTIONS: dict[str, Any] = {
 """Table options: names compare byte by byte on MariaDB too."""
 
 
+SQLITE_CLOCK = "statera_now"
+"""A function that our connections bring along: SQLite's own clock counts milliseconds."""
+
+
 class now(FunctionElement[float]):  # noqa: N801 (a SQL function)
     """The database's clock: seconds since 1970 at this statement."""
 
@@ -36,7 +40,7 @@ class now(FunctionElement[float]):  # noqa: N801 (a SQL function)
 
 @compiles(now, "sqlite")
 def _sqlite(_element: now, _compiler: Any, **_kw: Any) -> str:
-    return "((julianday('now') - 2440587.5) * 86400.0)"
+    return f"{SQLITE_CLOCK}()"
 
 
 @compiles(now, "postgresql")

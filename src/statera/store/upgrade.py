@@ -79,8 +79,29 @@ def _run(database: Database) -> bool:
         with EnvironmentContext(Config(), script, fn=steps) as environment:
             environment.configure(connection=connection, transaction_per_migration=False)
             environment.run_migrations()
+        if database.dialect == "postgresql":
+            _compare_bytes(connection)
     LOG.info("schema.upgraded from=%s to=%s", before, HEAD)
     return True
+
+
+def _compare_bytes(connection: Connection) -> None:
+    """Let PostgreSQL sort texts byte by byte, as the others do, whatever the database's locale."""
+    quote = connection.dialect.identifier_preparer.quote
+    for table, column, length in connection.exec_driver_sql(_BY_LOCALE).all():
+        kind = f"varchar({length})" if length else "text"
+        connection.exec_driver_sql(
+            f'alter table {quote(table)} alter {quote(column)} type {kind} collate "C"'
+        )
+
+
+_BY_LOCALE = """
+    select c.table_name, c.column_name, c.character_maximum_length
+    from information_schema.columns c
+    join information_schema.tables t using (table_schema, table_name)
+    where c.table_schema = current_schema() and t.table_type = 'BASE TABLE'
+    and c.data_type in ('character varying', 'text') and c.collation_name is distinct from 'C'
+"""
 
 
 @contextlib.contextmanager

@@ -40,20 +40,23 @@ class Claim:
     """How often in a row it was tried before without success."""
 
 
+# Built once: building them costs more than running them, and every wish does.
+_NUDGE = (
+    sa.update(work)
+    .where(work.c.load_balancer_id == sa.bindparam("wanted"))
+    .values(due_at=now(), nudges=work.c.nudges + 1)
+)
+_FIRST = sa.insert(work).values(due_at=now(), nudges=1, attempts=0, fence=0)
+
+
 def nudge(connection: Connection, load_balancer_id: str) -> None:
     """Make work on a load balancer due now, in the transaction of the wish.
 
     The caller holds the load balancer's row lock (or is creating it), so there is no race for the
     insert.
     """
-    changed = connection.execute(
-        sa.update(work)
-        .where(work.c.load_balancer_id == load_balancer_id)
-        .values(due_at=now(), nudges=work.c.nudges + 1)
-    )
-    if changed.rowcount == 0:
-        row = {"load_balancer_id": load_balancer_id, "nudges": 1, "attempts": 0, "fence": 0}
-        connection.execute(sa.insert(work).values(due_at=now(), **row))
+    if connection.execute(_NUDGE, {"wanted": load_balancer_id}).rowcount == 0:
+        connection.execute(_FIRST, {"load_balancer_id": load_balancer_id})
 
 
 def claim(connection: Connection, owner: str, lease_seconds: float, limit: int) -> list[Claim]:

@@ -26,9 +26,6 @@ from statera.store.types import now
 from statera.store.work import nudge
 from statera.store.writes import Wish, insert, insert_tags, moment_of
 
-RESERVATION = 60.0
-"""Seconds that a reservation stands: longer than any call that it waits for."""
-
 _COLUMNS = frozenset(load_balancer.columns.keys())
 
 
@@ -74,8 +71,11 @@ _MINE = sa.and_(
 )
 
 
-def reserve(connection: Connection, row: Mapping[str, Any]) -> None:
-    """Store a load balancer that is not yet one; `row` holds its own columns, `id` included."""
+def reserve(connection: Connection, row: Mapping[str, Any], seconds: float) -> None:
+    """Store a load balancer that is not yet one, for so long.
+
+    `row` holds its own columns, `id` included.
+    """
     at: float = connection.execute(_NOW).scalar_one()
     row = {
         **{name: row[name] for name in _COLUMNS if name in row},
@@ -86,10 +86,10 @@ def reserve(connection: Connection, row: Mapping[str, Any]) -> None:
         "settled": 0,
         "pending_since": at,
         "live": None,
-        "reserved_until": at + RESERVATION,
+        "reserved_until": at + seconds,
     }
     connection.execute(_RESERVE, row)
-    due = {"load_balancer_id": row["id"], "due_at": at + RESERVATION, "nudges": 1}
+    due = {"load_balancer_id": row["id"], "due_at": at + seconds, "nudges": 1}
     connection.execute(_WORK, {**due, "attempts": 0, "fence": 0})
 
 

@@ -14,7 +14,7 @@ from statera.cloud.identity.app import create_app
 from statera.cloud.identity.installation import bootstrap
 from statera.cloud.identity.settings import IdentitySettings
 from statera.store.database import Database
-from statera.store.schema import metadata
+from tests.databases import tables
 
 PASSWORD = "the first password"
 DEFAULT = {"id": "default"}
@@ -84,13 +84,11 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
+def cloud(database_kind: str, tmp_path: Path) -> Iterator[Cloud]:
     """A fresh installation with an administrator's token."""
     settings = IdentitySettings(argon2_time=1, argon2_memory=8, public_url="http://cloud.test")
-    database = Database(f"sqlite:///{tmp_path}/identity.db", durable=False)
-    metadata.create_all(database.engine)
-    bootstrap(database, settings, PASSWORD)
-    cloud = Cloud(testing.TestClient(create_app(database, settings)), database, settings)
-    cloud.token = cloud.login()
-    yield cloud
-    database.close()
+    with tables(database_kind, tmp_path) as database:
+        bootstrap(database, settings, PASSWORD)
+        cloud = Cloud(testing.TestClient(create_app(database, settings)), database, settings)
+        cloud.token = cloud.login()
+        yield cloud

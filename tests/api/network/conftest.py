@@ -1,4 +1,4 @@
-"""One Network API on a fresh SQLite file, and callers of it."""
+"""One Network API on an empty database, and callers of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from statera.lb.caller import Caller
 from statera.lb.errors import Retryable, Unauthorized
 from statera.service.wake import Wakes
 from statera.store.database import Database
-from statera.store.schema import metadata
+from tests.databases import tables
 
 Call = Callable[..., falcon.testing.Result]
 
@@ -35,11 +35,9 @@ class TokenIsCaller:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    found = Database(f"sqlite:///{tmp_path}/network.db", durable=False)
-    metadata.create_all(found.engine)
-    yield found
-    found.close()
+def database(database_kind: str, tmp_path: Path) -> Iterator[Database]:
+    with tables(database_kind, tmp_path) as found:
+        yield found
 
 
 @pytest.fixture

@@ -1,22 +1,18 @@
-"""The Network API and its edge on all three databases: many at once, and what only one refuses."""
+"""The Network API and its edge: many at once, and what only one refuses."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TypeVar
 
 import falcon.testing
-import pytest
 
 from statera.cloud.network.embedded import EmbeddedNetworks
 from statera.edges.network.protocol import PortRequest
 from statera.lb.errors import Conflict
-from statera.store.database import Database
-from statera.store.schema import metadata
-from tests.databases import database_url  # noqa: F401
 
 Call = Callable[..., falcon.testing.Result]
 T = TypeVar("T")
@@ -34,14 +30,6 @@ def together(work: Callable[[int], T], threads: int = THREADS) -> list[T]:
 
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(run, range(threads)))
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:  # noqa: F811
-    found = Database(database_url, durable=False)
-    metadata.create_all(found.engine)
-    yield found
-    found.close()
 
 
 def request(network_id: str, subnet_id: str) -> PortRequest:

@@ -166,9 +166,12 @@ def test_subnet_must_not_overlap_a_machine(
     """What a machine uses itself is refused; its default route and nonsense count for nothing."""
     values = {
         "id": "m",
+        "peer": "uid 0",
         "host": "h",
         "abilities": [],
         "occupied": ["0.0.0.0/0", "nonsense", "192.168.7.9/24"],
+        "unknown": 0,
+        "ahead": 0,
         "connected": True,
         "changed_at": 0.0,
     }

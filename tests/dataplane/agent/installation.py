@@ -21,6 +21,7 @@ from statera.agent.convergence import Pace
 from statera.agent.daemon import AgentSettings
 from statera.agent.disk import Disk
 from statera.agent.engine import MakeEngine
+from statera.agent.linux import LinuxHost
 from statera.agent.names import Names
 from statera.agent.namespace import Namespace
 from statera.agent.removal import remove_everything
@@ -308,6 +309,7 @@ def surroundings(installation: Installation, make_engine: MakeEngine) -> Surroun
     """Return what an amphora of the installation needs when it runs in the test itself."""
     return Surroundings(
         names=installation.names,
+        host=LinuxHost(installation.names),
         disk=Disk(installation.state),
         make_engine=make_engine,
         pace=Pace(first=0.01),

@@ -146,7 +146,9 @@ RUNNING: dict[str, Any] = {
             "last_exit": "code 1",
         },
     ],
-    "machines": [{"id": "m1", "host": "here", "connected": True}],
+    "machines": [{"id": "m1", "host": "here", "connected": True, "unknown": 1, "ahead": 2}],
+    "refused": [{"subject": "uid 7", "kind": "machine", "count": 3, "last": "m1"}],
+    "faults": {"b1": "amphora a1 has a newer document: repair is needed"},
     "load_balancers": {"ERROR": 1, "ACTIVE": 2},
 }
 
@@ -158,6 +160,10 @@ def test_status_text() -> None:
     assert "agent  -    waiting  0 s     3         code 1" in text
     assert "here (m1): connected" in text
     assert "balancers  2 ACTIVE, 1 ERROR" in text
+    assert "it holds 1 document unknown to this database and serves on" in text
+    assert "it holds 2 documents newer than this database" in text
+    assert "uid 7: claimed to be a machine that it is not, 3 times, last m1" in text
+    assert "b1: amphora a1 has a newer document: repair is needed" in text
 
 
 def test_status_text_of_nothing() -> None:

@@ -1,4 +1,4 @@
-"""A controller, a gateway and an agent in one process, around one SQLite file."""
+"""A controller, a gateway and an agent in one process, around one database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from statera.controller import daemon as controller
 from statera.controller.acting import Checkpoint, Edges
 from statera.controller.settings import ControllerSettings
 from statera.edges.network.noop import NoopNetworks
-from statera.edges.network.protocol import Port
+from statera.edges.network.protocol import Networks, Port
 from statera.gateway import daemon as gateway
 from statera.gateway.settings import GatewaySettings
 from statera.lb.caller import Caller
@@ -75,6 +75,8 @@ class Agent:
     held: dict[str, AmphoraSpec | tuple[int, int]] = field(default_factory=dict)
     bytes_in: int = 0
     members: str = "UP"
+    quiet: bool = False
+    """Whether it keeps what it has done to itself."""
     connection: ClientConnection | None = None
 
     async def main(self, stop: asyncio.Event) -> None:
@@ -118,6 +120,8 @@ class Agent:
     async def report(self, ids: list[str], *foreign: AmphoraReport) -> None:
         """Say what is true of amphorae."""
         assert self.connection is not None
+        if self.quiet:
+            return
         reports = tuple(self._state(each) for each in ids)
         await self.connection.send(wire.encode(wire.Report(amphorae=(*reports, *foreign))))
 
@@ -177,18 +181,26 @@ class Forgetful(NoopNetworks):
         return None if port_id in self.gone else super().port(port_id, caller)
 
 
-class Rig:
-    """Everything around one database."""
+def _file(directory: Path) -> Database:
+    made = Database(f"sqlite:///{directory / 'statera.db'}", durable=False)
+    metadata.create_all(made.engine)
+    return made
 
-    def __init__(self, directory: Path) -> None:
-        self.database = Database(f"sqlite:///{directory / 'statera.db'}", durable=False)
-        metadata.create_all(self.database.engine)
+
+class Rig:
+    """Everything around one database, by default an SQLite file."""
+
+    def __init__(
+        self, directory: Path, database: Database | None = None, networks: Networks | None = None
+    ) -> None:
+        self.database = database or _file(directory)
         self.wakes = Wakes(directory / "wake")
         self.settings = GatewaySettings(
             socket=str(directory / "gateway.sock"), poll_interval=0.2, flush_interval=0.1
         )
         self.networks = Forgetful()
-        self.edges = Edges(self.database, self.networks, MachinesCompute(self.database), self.wakes)
+        edges = networks or self.networks
+        self.edges = Edges(self.database, edges, MachinesCompute(self.database), self.wakes)
         self.agent = Agent(Path(self.settings.socket))
         self._running: dict[str, Callable[[], None]] = {}
 
@@ -201,6 +213,11 @@ class Rig:
         """Start the agent, which remembers what it held."""
         self.agent_loop = Loop(self.agent.main)
         self._running["agent"] = self.agent_loop.end
+
+    def say(self) -> None:
+        """Have the agent report everything that it holds."""
+        told = self.agent.report(list(self.agent.held))
+        asyncio.run_coroutine_threadsafe(told, self.agent_loop.loop).result(10)
 
     def start_controller(self, checkpoint: Checkpoint | None = None) -> None:
         """Start a controller; `checkpoint` may raise to play a crash."""

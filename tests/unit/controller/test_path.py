@@ -148,6 +148,7 @@ def test_a_retirement_reaches_an_agent_that_was_away(rig: Rig) -> None:
     owner = ids["balancer"]
     rig.settled(owner)
     rig.stop("agent")
+    eventually("noted", lambda: not any(row.connected for row in rows(rig, machine)))
     wishes.change(rig.database, owner, objects.load_balancer, owner, live=None)
     rig.wake()
     eventually("reason", lambda: "silent" in (rig.row(objects.load_balancer, owner).fault or ""))

@@ -103,10 +103,23 @@ def test_member_and_monitor() -> None:
     assert found.pools == (replace(_OLD_POOL, monitor=None, members=()),)
 
 
+def test_load_balancer() -> None:
+    """Refused VIPs: the last good ones with everything else as wished, or nothing is bound."""
+    good, wish = replace(_spec(), vips=("10.0.0.5",)), replace(_spec(), vips=("10.0.0.5", "x"))
+    root = Owner("loadbalancer", "lb")
+    assert without(wish, root, good, last=False) == good
+    for found in (
+        without(wish, root, good, last=True),
+        without(wish, root, None, last=False),
+        without(wish, root, wish, last=False),
+    ):
+        assert found == replace(wish, listeners=())
+
+
 def test_unknown_culprit_changes_nothing() -> None:
     """Somebody who is not in the document cannot be taken out: the caller sees no progress."""
     spec = _spec()
-    for owner in (Owner("loadbalancer", "lb"), Owner("member", "?"), Owner("listener", "?")):
+    for owner in (Owner("amphora", "lb"), Owner("member", "?"), Owner("listener", "?")):
         assert without(spec, owner, None, last=True) == spec
 
 
@@ -132,6 +145,7 @@ _MESSAGES = """\
 [ALERT]    (7) : config : [/x/haproxy.cfg.new:2] : 'server p/m' : weight is wrong..
 [ALERT]    (7) : config : parsing [/x/haproxy.cfg.new:3] : timer overflow
 [ALERT]    (7) : Binding [/x/haproxy.cfg.new:4] for frontend L: cannot bind socket
+[ALERT]    (7) : Binding [/x/haproxy.cfg.new:1] for frontend L: Cannot assign requested address
 [ALERT]    (7) : config : Error(s) found in configuration file : /x/haproxy.cfg.new
 """
 

@@ -88,6 +88,7 @@ def place(rig: Rig, amphora_id: str, machine_id: str = "machine", **more: Any) -
 def publish_network(rig: Rig, network_id: str) -> None:
     spec = NetworkSpec(network_id=network_id, epoch=1, revision=1)
     row = {"id": network_id, "kind": "network", "epoch": 1, "revision": 1, "generation": 0}
+    row |= {"stamp": "", "history": []}
     body = msgspec.msgpack.encode(spec)
     rig.database.write(
         lambda c: c.execute(
@@ -203,7 +204,9 @@ def test_a_retirement_is_said_until_it_is_reported(rig: Rig) -> None:
     row = {"amphora_id": "gone", "epoch": 1, "revision": 2, "generation": 0, "faults": []}
     rig.database.write(
         lambda c: c.execute(
-            sa.insert(observation).values(**row, serving=False, retired=True, changed_at=now())
+            sa.insert(observation).values(
+                **row, serving=False, retired=True, estranged=False, changed_at=now()
+            )
         )
     )
 

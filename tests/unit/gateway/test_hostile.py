@@ -160,7 +160,7 @@ def test_the_same_again_is_no_transaction(rig: Rig, monkeypatch: pytest.MonkeyPa
     network = NetworkReport(network_id="net", epoch=1, revision=1)
     message = wire.Report(amphorae=(state("own", generation=1),), networks=(network,))
     threads = Counting(rig.database, 1)
-    taking = Reports("machine", threads, rig.wakes)
+    taking = Reports("machine", threads, rig.wakes, lambda *_: None)
 
     async def talk() -> None:
         await taking.take(message)

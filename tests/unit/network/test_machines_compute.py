@@ -27,8 +27,8 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def add_machine(database: Database, machine_id: str, *, connected: bool = True) -> None:
-    values = {"host": "h", "abilities": [], "occupied": [], "changed_at": 0.0}
-    row = values | {"id": machine_id, "connected": connected}
+    values = {"peer": "uid 0", "host": "h", "abilities": [], "occupied": [], "changed_at": 0.0}
+    row = values | {"id": machine_id, "connected": connected, "unknown": 0, "ahead": 0}
     database.write(lambda c: c.execute(sa.insert(machine).values(**row)))
 
 

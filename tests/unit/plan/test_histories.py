@@ -67,6 +67,47 @@ def test_a_port_that_nobody_needs_any_more_is_not_leaked(crash_after: int) -> No
     assert not amphora.ports
 
 
+def gist(world: World) -> object:
+    """Return what there is in the end, whatever ids it has and however often it was tried."""
+    (amphora,) = world.amphorae.values()
+    spec = amphora.published.spec if amphora.published else None
+    assert spec is not None
+    links = [(link.network_id, link.mtu, link.routes) for link in spec.interfaces]
+    said = (spec.vips, spec.listeners, spec.pools, spec.generation, links)
+    rows = [(row.id, row.settled, row.fault, row.pending_since) for row in world.desired.rows()]
+    return said, rows, len(world.ports), world.revisions
+
+
+@pytest.mark.parametrize("reports", [True, False])
+def test_a_crash_between_any_two_steps_changes_nothing(reports: bool) -> None:
+    """For each boundary: the same documents, rows and ports as without a crash, and no more."""
+    wished = tree()
+    smooth = World(wished, reports=reports)
+    smooth.run()
+    crashes = 0
+    for boundary in range(60):
+        world = World(wished, reports=reports)
+        with contextlib.suppress(Crash):
+            world.run(boundary)
+        crashes += not settled(world)
+        world.run()
+        assert gist(world) == gist(smooth), f"crash at boundary {boundary}"
+    assert crashes > 10
+
+
+def test_an_unchanged_wish_makes_no_work() -> None:
+    """A write that changes nothing settles; a look without a write does nothing at all."""
+    world = World(tree())
+    world.run()
+    for _ in range(3):
+        revisions, ports = world.revisions, dict(world.ports)
+        assert world.plan() == steps.Plan()
+        world.desired = wish(world.desired)
+        assert [type(step) for step in world.plan().steps] == [steps.Settle]
+        world.run()
+        assert (world.revisions, world.ports) == (revisions, ports)
+
+
 @given(st.integers(0, 60), st.integers(0, 60), st.booleans())
 def test_every_deletion_ends_in_nothing(made: int, deleted: int, reports: bool) -> None:
     """A crash at any boundary of creation and deletion leaks no port."""

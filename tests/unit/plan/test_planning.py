@@ -385,3 +385,21 @@ def test_the_abilities_of_today_are_enough() -> None:
     world = World(tree(), abilities=ALL)
     world.run()
     assert settled(world)
+
+
+@pytest.mark.parametrize("changed_meanwhile", [False, True])
+def test_a_document_of_another_history_is_not_in_force(*, changed_meanwhile: bool) -> None:
+    """The number is the one that was published, the document is not: repair is needed."""
+    world = World(tree())
+    world.run()
+    (key,) = world.amphorae
+    reported = world.amphorae[key].reported
+    assert reported is not None
+    world.note(key, reported=changed(reported, estranged=True))
+    if changed_meanwhile:
+        world.desired = wish(world.desired, admin_state_up=False)
+    assert "repair is needed" in str(world.plan())
+    assert "PublishSpec" not in kinds(world.plan())
+    for step in world.plan().acts:
+        world.take(step)
+    assert settled(world) is not changed_meanwhile

@@ -22,7 +22,7 @@ from statera.spec.document import AmphoraSpec, Listener, Member, Monitor, Persis
 _OPTIONS = Options(stats_socket="/run/stats.sock", state_file="/dev/null", chroot="/var/empty")
 
 _FIELDS = {
-    "vip": ("listener", "L1"),
+    "vip": ("loadbalancer", "lb"),
     "cidr": ("listener", "L1"),
     "header": None,
     "listener_id": ("listener", ...),
@@ -190,3 +190,10 @@ def test_the_cookie_key_itself_is_not_in_the_file() -> None:
     assert "s3cret" not in one.text
     again = msgspec.structs.replace(_document("cookie_key", "s3cret"), generation=9)
     assert render(again, _OPTIONS).text == one.text
+
+
+def test_a_zone_adds_no_word() -> None:
+    """What stands behind the `%` of a network is free text: such a network is refused."""
+    with pytest.raises(Unrenderable) as raised:
+        render(_document("cidr", "fe80::1%x -f shadow"), _OPTIONS)
+    assert raised.value.owner == ("listener", "L1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -68,7 +69,7 @@ def test_revisions_only_grow(database: Database) -> None:
     assert [(each.epoch, each.revision) for each in (first, second)] == [(1, 1), (1, 2)]
     (head,) = database.read(lambda c: documents.heads_of(c, "machine"))
     assert (head.id, head.order, head.retired, head.settled) == ("a", (1, 2), False, False)
-    (full,) = database.read(lambda c: documents.bodies(c, ["a"]))
+    (full,) = database.read(lambda c: documents.bodies(c, ["a"], "machine"))
     assert full.body is not None
     assert msgspec.msgpack.decode(full.body, type=AmphoraSpec) == second
     for _ in range(2):
@@ -130,14 +131,14 @@ def test_operating_statuses_are_written_without_waking_anybody(
 def test_machines_come_and_go(database: Database, owner: str) -> None:
     """A hello starts what waits for a machine; the end of an older stream changes nothing."""
     database.write(lambda c: amphorae.add(c, "homeless", owner, "STANDALONE", 1))
-    hello = Arrival("machine", "here", "g1", ("haproxy",), ("10.0.0.0/8",))
+    hello = Arrival("machine", "uid 0", "here", "g1", ("haproxy",), ("10.0.0.0/8",))
     assert database.write(lambda c: observations.arrive(c, hello)) == [owner]
     database.write(lambda c: amphorae.place(c, "homeless", "machine", None))
-    again = Arrival("machine", "here", "g2", ("haproxy",), ())
+    again = Arrival("machine", "uid 0", "here", "g2", ("haproxy",), ())
     assert database.write(lambda c: observations.arrive(c, again)) == []
     database.write(lambda c: observations.depart(c, "machine", "g1"))
     assert [row.connected for row in rows(database, machine)] == [True]
-    able = Arrival("machine", "here", "g2", ("haproxy", "ping-monitor"), ())
+    able = Arrival("machine", "uid 0", "here", "g2", ("haproxy", "ping-monitor"), ())
     assert database.write(lambda c: observations.arrive(c, able)) == [owner]
     database.write(lambda c: observations.depart(c, "machine", "g2"))
     assert [row.connected for row in rows(database, machine)] == [False]
@@ -146,10 +147,9 @@ def test_machines_come_and_go(database: Database, owner: str) -> None:
 def test_a_dead_gateway_is_forgotten(database: Database) -> None:
     """Its machines count as silent, others' do not."""
     for name in ("dead", "alive"):
-        hello = Arrival(f"at-{name}", "here", name, (), ())
-        database.write(lambda c, hello=hello: observations.arrive(c, hello))  # type: ignore[misc]
-        database.write(lambda c, name=name: observations.beat(c, name))  # type: ignore[misc]
-        database.write(lambda c, name=name: observations.beat(c, name))  # type: ignore[misc]
+        hello = Arrival(f"at-{name}", "uid 0", "here", name, (), ())
+        for _ in range(2):
+            database.write(partial(observations.beat, gateway_id=name, here=[hello]))
     late = sa.update(gateway).where(gateway.c.id == "dead").values(beat_at=now() - 100)
     database.write(lambda c: c.execute(late))
     assert database.write(purging.dead_gateways) == 1
@@ -159,21 +159,27 @@ def test_a_dead_gateway_is_forgotten(database: Database) -> None:
 
 
 def test_a_gateway_that_was_forgotten_takes_back_its_own(database: Database, owner: str) -> None:
-    """The machines that did not dial another one meanwhile; a beat of a known one takes none."""
+    """The machines that did not dial another one meanwhile."""
     database.write(lambda c: amphorae.add(c, "homeless", owner, "STANDALONE", 1))
-    here = [Arrival(name, "here", "g", (), ()) for name in ("stayed", "left")]
+    here = [Arrival(name, "uid 0", "here", "g", (), ()) for name in ("stayed", "left")]
     assert set(database.write(lambda c: observations.beat(c, "g", here))) == {owner}
     database.write(lambda c: observations.forget(c, ["g"]))
-    database.write(lambda c: observations.arrive(c, Arrival("left", "here", "h", (), ())))
+    database.write(lambda c: observations.arrive(c, Arrival("left", "uid 0", "here", "h", (), ())))
     assert database.write(lambda c: observations.beat(c, "g", here)) == [owner]
     at = {row.id: row.gateway_id for row in rows(database, machine)}
     assert at == {"stayed": "g", "left": "h"}
-    database.write(lambda c: observations.depart(c, "stayed", "g"))
-    assert database.write(lambda c: observations.beat(c, "g", here)) == []
-    assert {row.id: row.connected for row in rows(database, machine)} == {
-        "stayed": False,
-        "left": True,
-    }
+
+
+def test_a_beat_corrects_who_is_here(database: Database) -> None:
+    """An overtaken note of a departure, and one that failed; others' machines are let alone."""
+    noted = [Arrival(name, "uid 0", "here", "g", (), ()) for name in ("stays", "left")]
+    database.write(lambda c: observations.beat(c, "g", noted))
+    database.write(lambda c: observations.arrive(c, Arrival("other", "uid 0", "here", "h", (), ())))
+    database.write(lambda c: observations.depart(c, "stays", "g"))
+    for _ in range(2):
+        database.write(lambda c: observations.beat(c, "g", noted[:1]))
+    found = {row.id: (bool(row.connected), row.gateway_id) for row in rows(database, machine)}
+    assert found == {"stays": (True, "g"), "left": (False, None), "other": (True, "h")}
 
 
 def test_only_what_is_placed_here_counts(database: Database, owner: str) -> None:

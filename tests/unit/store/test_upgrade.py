@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import threading
 from typing import Any
 
@@ -13,14 +11,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-import statera
 from statera.store import migrations, upgrade
 from statera.store.database import Database
 from statera.store.schema import metadata
-
-for _module in pkgutil.walk_packages(statera.__path__, "statera."):
-    if "tables" in _module.name.split("."):
-        importlib.import_module(_module.name)
 
 
 def test_the_chain_makes_the_tables(url: str) -> None:

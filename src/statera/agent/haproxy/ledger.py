@@ -44,6 +44,9 @@ class Page(msgspec.Struct, frozen=True):
     base: dict[str, tuple[int, int, int, int]] = {}
 
 
+msgspec.json.Decoder(Page)  # as in `spec.document`: not first in a thread
+
+
 def next_epoch(last: int = 0) -> int:
     """Return an epoch above `last`: milliseconds of the clock, or one more if that is behind."""
     return max(last + 1, time.time_ns() // 1_000_000)

@@ -7,6 +7,7 @@ nothing, and never anything that lets more traffic pass than was wished:
                     come in; else the listener is not bound
     pool            last good form of its own attributes; else its listeners answer 503
     member          last good form, drained or as a backup if the wish says so; else no traffic
+    loadbalancer    its last good VIPs; else nothing is bound
     healthmonitor   last good form; else the members are taken for healthy, because a monitor
                     protects from bad answers and grants nobody anything, while dropping the
                     members would turn a typing error into an outage
@@ -30,6 +31,7 @@ _ALERT = re.compile(r"\[ALERT\]\s+\(\d+\) : (.*)")
 _PLACE = re.compile(r"\[[^\[\]]*:(\d+)\]:?")
 _PREFIX = re.compile(r"^[\s:.]+|(config|parsing|Parsing|Binding)(?=\s|$)")
 _WORDS = 300
+_NO_VIP = "Cannot assign requested address"
 
 T = TypeVar("T", Listener, Pool, Member)
 
@@ -42,11 +44,14 @@ def alerts(messages: str) -> list[str]:
 
 
 def blame(messages: str, owners: tuple[Owner, ...]) -> dict[Owner, str]:
-    """Return the objects that HAProxy's alerts name, with its words; {} if it names none."""
+    """Return the objects that HAProxy's alerts name, with its words; {} if it names none.
+
+    A VIP that the machine lacks is no listener's fault: it is waited for.
+    """
     found: dict[Owner, str] = {}
     for alert in alerts(messages):
         place = _PLACE.search(alert)
-        if place is None or not 0 < int(place[1]) <= len(owners):
+        if place is None or not 0 < int(place[1]) <= len(owners) or _NO_VIP in alert:
             continue
         found.setdefault(owners[int(place[1]) - 1], words(alert))
     return {owner: text for owner, text in found.items() if owner.object_type != "loadbalancer"}
@@ -68,6 +73,8 @@ def without(
     `last`: its last good form was tried already, or must not be.
     """
     good = None if last else accepted
+    if culprit.object_type == "loadbalancer":
+        return _with_vips(spec, good)
     if culprit.object_type == "listener":
         old = {one.id: one for one in good.listeners} if good else {}
         return replace(
@@ -89,6 +96,12 @@ def without(
             pools=tuple(_with_monitor(pool, culprit.object_id, pools) for pool in spec.pools),
         )
     return spec
+
+
+def _with_vips(spec: AmphoraSpec, good: AmphoraSpec | None) -> AmphoraSpec:
+    if good is None or good.vips == spec.vips:
+        return replace(spec, listeners=())
+    return replace(spec, vips=good.vips)
 
 
 def _swap(items: tuple[T, ...], object_id: str, form: Callable[[T], T | None]) -> tuple[T, ...]:

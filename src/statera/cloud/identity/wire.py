@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http
 import logging
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -59,8 +60,17 @@ def read(req: falcon.Request, kind: Callable[..., T]) -> T:
         raise InvalidInput(f"Malformed request body: {error}.") from None
 
 
-@functools.cache
 def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    with _building:
+        return _built(kind)
+
+
+_building = threading.Lock()
+"""Threads that make decoders of one type at the same moment crash msgspec."""
+
+
+@functools.cache
+def _built(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from statera.cloud.network.tables import network, subnet
 from statera.spec.document import NetworkSpec, SubnetSpec
+from statera.store.documents import stamps
 from statera.store.tables.placement import document
 from statera.store.types import now
 
@@ -23,27 +24,29 @@ def publish(connection: Connection, network_id: str) -> None:
 
     The revision only grows, also over a retirement, and only when something changed.
     """
-    held = connection.execute(
-        sa.select(document.c.revision, document.c.retired, document.c.body).where(
-            document.c.id == network_id
-        )
-    ).one_or_none()
-    revision = held.revision + 1 if held else 1
+    held = (
+        connection.execute(sa.select(document).where(document.c.id == network_id))
+        .mappings()
+        .one_or_none()
+    )
+    revision = held["revision"] + 1 if held else 1
     spec = _spec(connection, network_id, revision)
-    if spec is None and (held is None or held.retired):
+    if spec is None and (held is None or held["retired"]):
         return
-    if spec is not None and held is not None and not held.retired:
-        current = msgspec.msgpack.decode(held.body, type=NetworkSpec)
+    if spec is not None and held is not None and not held["retired"]:
+        current = msgspec.msgpack.decode(held["body"], type=NetworkSpec)
         if msgspec.structs.replace(current, revision=revision) == spec:
             return
+    body = None if spec is None else msgspec.msgpack.encode(spec)
     values = {
         "machine_id": None,
         "epoch": EPOCH,
         "revision": revision,
         "generation": 0,
-        "body": None if spec is None else msgspec.msgpack.encode(spec),
+        "body": body,
         "retired": spec is None,
         "published_at": now(),
+        **stamps(held, body),
     }
     if held is None:
         connection.execute(sa.insert(document).values(id=network_id, kind=KIND, **values))

@@ -20,7 +20,7 @@ def _object(name: str, *columns: Any) -> sa.Table:
         name,
         metadata,
         sa.Column("id", Id, primary_key=True),
-        sa.Column("project_id", sa.String(36), nullable=False, index=True),
+        sa.Column("project_id", sa.String(36), nullable=False),
         sa.Column("name", sa.String(255)),
         sa.Column("admin_state_up", sa.Boolean, nullable=False),
         sa.Column("operating_status", sa.String(16), nullable=False),
@@ -35,6 +35,8 @@ def _object(name: str, *columns: Any) -> sa.Table:
         sa.Column("fault", Text),
         sa.Column("fault_generation", sa.BigInteger),
         *columns,
+        # a page of a project's list: found and in order, however many objects the project has
+        sa.Index(None, "project_id", "created_at", "id"),
         **OPTIONS,
     )
 

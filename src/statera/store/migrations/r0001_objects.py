@@ -1,4 +1,4 @@
-"""The first schema: the core.  Written by `tools/write_migration.py`."""
+"""The first schema: what the API shows.  Written by `tools/write_migration.py`."""
 
 from __future__ import annotations
 
@@ -6,40 +6,26 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-revision = "0001_first"
+revision = "0001_objects"
 down_revision = None
 MOMENT = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
-DOCUMENT = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
 
 def upgrade() -> None:
     """Create the tables; repeating it does no harm."""
     _additional_vip()
-    _amphora()
-    _amphora_indexes()
-    _counter()
-    _counter_indexes()
-    _document()
-    _document_indexes()
-    _gateway()
     _health_monitor()
     _health_monitor_indexes()
-    _lease()
     _listener()
     _listener_indexes()
     _load_balancer()
     _load_balancer_indexes()
-    _machine()
     _member()
     _member_indexes()
-    _network_observation()
-    _observation()
     _pool()
     _pool_indexes()
     _tag()
-    _work()
-    _work_indexes()
 
 
 def _additional_vip() -> None:
@@ -52,116 +38,6 @@ def _additional_vip() -> None:
         sa.Column("ip_address", sa.String(length=64), nullable=True),
         sa.Column("port_id", sa.String(length=36), nullable=True),
         sa.PrimaryKeyConstraint("load_balancer_id", "subnet_id", name=op.f("pk_additional_vip")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_nopad_bin",
-        mysql_engine="InnoDB",
-        if_not_exists=True,
-    )
-
-
-def _amphora() -> None:
-    op.create_table(
-        "amphora",
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("load_balancer_id", sa.String(length=36), nullable=False),
-        sa.Column("machine_id", sa.String(length=36), nullable=True),
-        sa.Column("compute_id", sa.String(length=36), nullable=True),
-        sa.Column("status", sa.String(length=32), nullable=False),
-        sa.Column("role", sa.String(length=16), nullable=False),
-        sa.Column("born", sa.BigInteger(), nullable=False),
-        sa.Column("port_id", sa.String(length=36), nullable=True),
-        sa.Column("vrrp_ip", sa.String(length=64), nullable=True),
-        sa.Column("ports", sa.JSON(), nullable=False),
-        sa.Column("created_at", MOMENT, nullable=False),
-        sa.Column("updated_at", MOMENT, nullable=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_amphora")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_nopad_bin",
-        mysql_engine="InnoDB",
-        if_not_exists=True,
-    )
-
-
-def _amphora_indexes() -> None:
-    op.create_index(
-        op.f("ix_amphora_load_balancer_id"),
-        "amphora",
-        ["load_balancer_id"],
-        unique=False,
-        if_not_exists=True,
-    )
-
-
-def _counter() -> None:
-    op.create_table(
-        "counter",
-        sa.Column("object_id", sa.String(length=36), nullable=False),
-        sa.Column("amphora_id", sa.String(length=36), nullable=False),
-        sa.Column("load_balancer_id", sa.String(length=36), nullable=False),
-        sa.Column("epoch", sa.BigInteger(), nullable=False),
-        sa.Column("bytes_in", sa.BigInteger(), nullable=False),
-        sa.Column("bytes_out", sa.BigInteger(), nullable=False),
-        sa.Column("total_connections", sa.BigInteger(), nullable=False),
-        sa.Column("request_errors", sa.BigInteger(), nullable=False),
-        sa.Column("active_connections", sa.BigInteger(), nullable=False),
-        sa.Column("last", sa.JSON(), nullable=False),
-        sa.PrimaryKeyConstraint("object_id", "amphora_id", name=op.f("pk_counter")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_nopad_bin",
-        mysql_engine="InnoDB",
-        if_not_exists=True,
-    )
-
-
-def _counter_indexes() -> None:
-    op.create_index(
-        op.f("ix_counter_load_balancer_id"),
-        "counter",
-        ["load_balancer_id"],
-        unique=False,
-        if_not_exists=True,
-    )
-
-
-def _document() -> None:
-    op.create_table(
-        "document",
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("machine_id", sa.String(length=36), nullable=True),
-        sa.Column("epoch", sa.BigInteger(), nullable=False),
-        sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.Column("generation", sa.BigInteger(), nullable=False),
-        sa.Column("body", DOCUMENT, nullable=True),
-        sa.Column("retired", sa.Boolean(), nullable=False),
-        sa.Column("published_at", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_document")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_nopad_bin",
-        mysql_engine="InnoDB",
-        if_not_exists=True,
-    )
-
-
-def _document_indexes() -> None:
-    op.create_index(
-        op.f("ix_document_machine_id"), "document", ["machine_id"], unique=False, if_not_exists=True
-    )
-    op.create_index(
-        op.f("ix_document_published_at"),
-        "document",
-        ["published_at"],
-        unique=False,
-        if_not_exists=True,
-    )
-
-
-def _gateway() -> None:
-    op.create_table(
-        "gateway",
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("beat_at", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_gateway")),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_nopad_bin",
         mysql_engine="InnoDB",
@@ -217,24 +93,10 @@ def _health_monitor_indexes() -> None:
         if_not_exists=True,
     )
     op.create_index(
-        op.f("ix_health_monitor_project_id"),
+        op.f("ix_health_monitor_project_id_created_at_id"),
         "health_monitor",
-        ["project_id"],
+        ["project_id", "created_at", "id"],
         unique=False,
-        if_not_exists=True,
-    )
-
-
-def _lease() -> None:
-    op.create_table(
-        "lease",
-        sa.Column("name", sa.String(length=64), nullable=False),
-        sa.Column("holder", sa.String(length=64), nullable=True),
-        sa.Column("until", sa.Double(), nullable=True),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_lease")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_nopad_bin",
-        mysql_engine="InnoDB",
         if_not_exists=True,
     )
 
@@ -312,7 +174,11 @@ def _listener_indexes() -> None:
         if_not_exists=True,
     )
     op.create_index(
-        op.f("ix_listener_project_id"), "listener", ["project_id"], unique=False, if_not_exists=True
+        op.f("ix_listener_project_id_created_at_id"),
+        "listener",
+        ["project_id", "created_at", "id"],
+        unique=False,
+        if_not_exists=True,
     )
 
 
@@ -359,28 +225,10 @@ def _load_balancer() -> None:
 
 def _load_balancer_indexes() -> None:
     op.create_index(
-        op.f("ix_load_balancer_project_id"),
+        op.f("ix_load_balancer_project_id_created_at_id"),
         "load_balancer",
-        ["project_id"],
+        ["project_id", "created_at", "id"],
         unique=False,
-        if_not_exists=True,
-    )
-
-
-def _machine() -> None:
-    op.create_table(
-        "machine",
-        sa.Column("id", sa.String(length=36), nullable=False),
-        sa.Column("host", sa.String(length=255), nullable=False),
-        sa.Column("abilities", sa.JSON(), nullable=False),
-        sa.Column("occupied", sa.JSON(), nullable=False),
-        sa.Column("gateway_id", sa.String(length=36), nullable=True),
-        sa.Column("connected", sa.Boolean(), nullable=False),
-        sa.Column("changed_at", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_machine")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_nopad_bin",
-        mysql_engine="InnoDB",
         if_not_exists=True,
     )
 
@@ -440,41 +288,10 @@ def _member_indexes() -> None:
         op.f("ix_member_pool_id"), "member", ["pool_id"], unique=False, if_not_exists=True
     )
     op.create_index(
-        op.f("ix_member_project_id"), "member", ["project_id"], unique=False, if_not_exists=True
-    )
-
-
-def _network_observation() -> None:
-    op.create_table(
-        "network_observation",
-        sa.Column("machine_id", sa.String(length=36), nullable=False),
-        sa.Column("network_id", sa.String(length=36), nullable=False),
-        sa.Column("epoch", sa.BigInteger(), nullable=False),
-        sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.Column("fault", TEXT, nullable=True),
-        sa.PrimaryKeyConstraint("machine_id", "network_id", name=op.f("pk_network_observation")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_nopad_bin",
-        mysql_engine="InnoDB",
-        if_not_exists=True,
-    )
-
-
-def _observation() -> None:
-    op.create_table(
-        "observation",
-        sa.Column("amphora_id", sa.String(length=36), nullable=False),
-        sa.Column("epoch", sa.BigInteger(), nullable=False),
-        sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.Column("generation", sa.BigInteger(), nullable=False),
-        sa.Column("serving", sa.Boolean(), nullable=False),
-        sa.Column("retired", sa.Boolean(), nullable=False),
-        sa.Column("faults", sa.JSON(), nullable=False),
-        sa.Column("changed_at", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("amphora_id", name=op.f("pk_observation")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_nopad_bin",
-        mysql_engine="InnoDB",
+        op.f("ix_member_project_id_created_at_id"),
+        "member",
+        ["project_id", "created_at", "id"],
+        unique=False,
         if_not_exists=True,
     )
 
@@ -526,7 +343,11 @@ def _pool_indexes() -> None:
         if_not_exists=True,
     )
     op.create_index(
-        op.f("ix_pool_project_id"), "pool", ["project_id"], unique=False, if_not_exists=True
+        op.f("ix_pool_project_id_created_at_id"),
+        "pool",
+        ["project_id", "created_at", "id"],
+        unique=False,
+        if_not_exists=True,
     )
 
 
@@ -541,26 +362,3 @@ def _tag() -> None:
         mysql_engine="InnoDB",
         if_not_exists=True,
     )
-
-
-def _work() -> None:
-    op.create_table(
-        "work",
-        sa.Column("load_balancer_id", sa.String(length=36), nullable=False),
-        sa.Column("due_at", sa.Double(), nullable=True),
-        sa.Column("nudges", sa.BigInteger(), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("leased_by", sa.String(length=64), nullable=True),
-        sa.Column("leased_until", sa.Double(), nullable=True),
-        sa.Column("fence", sa.BigInteger(), nullable=False),
-        sa.Column("last_error", TEXT, nullable=True),
-        sa.PrimaryKeyConstraint("load_balancer_id", name=op.f("pk_work")),
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_nopad_bin",
-        mysql_engine="InnoDB",
-        if_not_exists=True,
-    )
-
-
-def _work_indexes() -> None:
-    op.create_index(op.f("ix_work_due_at"), "work", ["due_at"], unique=False, if_not_exists=True)
