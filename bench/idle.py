@@ -118,7 +118,7 @@ def main() -> None:
     machine = tables.machine()
     rounds, count = (1, 10) if quick else (3, 100)
     with installation() as here:
-        network, subnet = here.network("10.231.0.0/22")
+        network, subnet = here.network("10.231.0.0/24")
         backends = [Backend(here, network, f"i{number}") for number in range(3)]
         try:
             tree = http_tree(subnet, [backend.member() for backend in backends])
