@@ -12,7 +12,7 @@ import pytest
 
 from tests.simulation.schedule import run
 
-SCHEDULES = 200
+SCHEDULES = 160
 GROUP = 10
 """Schedules in one test, so that workers share them evenly."""
 
